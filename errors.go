@@ -1,0 +1,133 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+)
+
+// Sentinels. Every error of this package is an [*Error] around one of these,
+// around the error of a module below, or around a context's error and cause;
+// match them with errors.Is.
+var (
+	// ErrClosed is the end by our own Stop, Close or Shutdown. It also matches
+	// net.ErrClosed and io.ErrClosedPipe.
+	ErrClosed error = &alias{"closed", []error{net.ErrClosed, io.ErrClosedPipe}}
+
+	// ErrInvalidState is a call that the present state does not allow. It
+	// changed nothing.
+	ErrInvalidState = errors.New("invalid state")
+
+	// ErrInvalidArgument is a nil, zero, malformed or contradictory argument.
+	// The call changed nothing.
+	ErrInvalidArgument = errors.New("invalid argument")
+
+	// ErrICEFailed is the end of an ICE transport that has no working
+	// candidate pair any more, or never found one.
+	ErrICEFailed = errors.New("ICE failed: no working candidate pair")
+
+	// ErrFingerprintMismatch is a peer's certificate that matches none of the
+	// signaled fingerprints, or fingerprints of which none can be verified.
+	ErrFingerprintMismatch = errors.New("certificate does not match the signaled fingerprint")
+
+	// ErrHandshakeTimeout is a DTLS or SCTP start that the peer did not
+	// complete within the start timeout of the [SettingEngine].
+	ErrHandshakeTimeout error = &timeout{"handshake timeout"}
+
+	// ErrCertificateExpired is a certificate whose time is over, or has not
+	// come yet.
+	ErrCertificateExpired = errors.New("certificate expired or not yet valid")
+
+	// ErrMessageTooLarge is a message above the peer's maximum message size.
+	ErrMessageTooLarge = errors.New("message larger than the peer's maximum")
+
+	// ErrBufferFull is a Send above the hard limit of a channel's send buffer.
+	ErrBufferFull = errors.New("send buffer full")
+
+	// ErrDataChannelNotOpen is a Send on a channel that is still connecting.
+	// It also matches io.ErrClosedPipe, which pion programs look for.
+	ErrDataChannelNotOpen error = &alias{"data channel not open", []error{ErrInvalidState, io.ErrClosedPipe}}
+
+	// ErrUnknownType is a text or a number that names no value of its type.
+	ErrUnknownType = errors.New("unknown")
+)
+
+// Error is the error type of this package: the operation that failed and why.
+type Error struct {
+	// Op is the operation, the layer first: "ice start", "dtls accept".
+	Op string
+	// Err is the reason. It is never nil.
+	Err error
+}
+
+func (e *Error) Error() string { return "webrtc: " + e.Op + ": " + e.Err.Error() }
+
+// Unwrap returns the reason.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Timeout tells whether the reason is a deadline or a timeout, as net.Error
+// has it.
+func (e *Error) Timeout() bool {
+	var t interface{ Timeout() bool }
+
+	return errors.As(e.Err, &t) && t.Timeout()
+}
+
+// Temporary is false: no error of this package goes away by itself. With it
+// Error is a net.Error.
+func (e *Error) Temporary() bool { return false }
+
+var _ net.Error = (*Error)(nil)
+
+// opError gives err its operation, and leaves nil and an error that already
+// carries one alone: the innermost operation is the one that failed.
+func opError(op string, err error) error {
+	if err == nil {
+		return nil
+	}
+	if _, ok := err.(*Error); ok { //nolint:errorlint // only the outermost error counts
+		return err
+	}
+
+	return &Error{Op: op, Err: err}
+}
+
+// refuse is the error of a call that was refused and changed nothing.
+func refuse(op string, sentinel error, format string, args ...any) error {
+	return &Error{Op: op, Err: fmt.Errorf("%w: %w", sentinel, fmt.Errorf(format, args...))}
+}
+
+// contextError is the error of a context that has ended. It matches both
+// ctx.Err() and context.Cause(ctx).
+func contextError(ctx context.Context) error {
+	err, cause := ctx.Err(), context.Cause(ctx)
+	if err == nil {
+		return nil
+	}
+	if cause == nil || cause == err { //nolint:errorlint // identity is the question
+		return err
+	}
+
+	return fmt.Errorf("%w: %w", err, cause)
+}
+
+// alias is a sentinel that other packages' sentinels match too.
+type alias struct {
+	text string
+	also []error
+}
+
+func (a *alias) Error() string   { return a.text }
+func (a *alias) Unwrap() []error { return a.also }
+
+// timeout is a sentinel that net.Error's Timeout reports.
+type timeout struct{ text string }
+
+func (t *timeout) Error() string { return t.text }
+func (t *timeout) Timeout() bool { return true }
+
+// Is makes it match context.DeadlineExceeded's kin: a caller that asks for a
+// deadline means any of them.
+func (t *timeout) Is(target error) bool { return target == context.DeadlineExceeded }
