@@ -1,0 +1,241 @@
+package sctpfilter
+
+import (
+	"encoding/binary"
+	"errors"
+	"sync/atomic"
+)
+
+// view is what the filter has learnt of the association from the packets that
+// passed. Tag 0 means unknown: no endpoint may use it.
+type view struct {
+	ownTag  atomic.Uint32 // what the peer's packets have to carry
+	peerTag atomic.Uint32
+	ports   atomic.Uint32 // source and destination port of what we send
+	steps   atomic.Uint32
+}
+
+// Steps of an association's life that have been seen.
+const (
+	cookieEchoSent = 1 << iota
+	established
+	shutdownSent
+	shutdownAckSent
+	peerShutdown     // the peer began
+	shutdownAcked    // the peer answered ours
+	shutdownFinished // SHUTDOWN COMPLETE went either way
+)
+
+func (v *view) has(steps uint32) bool { return v.steps.Load()&steps != 0 }
+
+func (v *view) mark(step uint32) { v.steps.Or(step) }
+
+// Negotiated tells the tags of an association whose INIT chunks went through
+// signaling (draft-hancke-tsvwg-snap): those that the two sides have sent as
+// sctp-init, without a common header. It must be called before the first Read.
+func (f *Filter) Negotiated(local, remote []byte) error {
+	tags := [2]uint32{}
+	for i, token := range [...][]byte{local, remote} {
+		chunk, _, ok := nextChunk(token)
+		if !ok || chunk.kind != chunkInit || chunk.initiateTag() == 0 {
+			return errToken
+		}
+		tags[i] = chunk.initiateTag()
+	}
+	f.view.ownTag.Store(tags[0])
+	f.view.peerTag.Store(tags[1])
+	f.view.mark(established)
+
+	return nil
+}
+
+// Graceful tells whether the association ends by a shutdown rather than an
+// abort: the peer began one, or has answered ours.
+func (f *Filter) Graceful() bool {
+	return f.view.has(peerShutdown | shutdownAcked | shutdownFinished)
+}
+
+// admit tells whether a received packet may go to the association; if it is
+// a valid ABORT, it is returned.
+//
+// This is the place for limits and for finding out which streams got data.
+func (f *Filter) admit(p []byte) (pass bool, abort *Abort) {
+	c, ok := walk(p)
+	if !ok {
+		return f.drop(&f.counts.malformed, "not an SCTP packet"), nil
+	}
+	if !f.view.fits(&c) {
+		return f.drop(&f.counts.wrongTag, "verification tag of another association"), nil
+	}
+	if c.kinds&watched != 0 {
+		if !intact(p) {
+			return f.drop(&f.counts.malformed, "wrong checksum"), nil
+		}
+		if !f.view.plausible(&c) {
+			return f.drop(&f.counts.unusable, "INIT ACK that the handshake would stall on"), nil
+		}
+		f.view.received(&c)
+	}
+	f.counts.packetsIn.Add(1)
+	f.counts.bytesIn.Add(uint64(len(p)))
+	if !c.has(chunkAbort) {
+		return true, nil
+	}
+
+	abort = parseAbort(c.abort.value)
+	f.mu.Lock()
+	if f.abort == nil {
+		f.abort = abort
+	}
+	abort = f.abort
+	f.abortDone = true
+	f.mu.Unlock()
+
+	return false, abort
+}
+
+// fits tells whether the verification tag is that of this association.
+// pion/sctp does not look at it at all.
+// https://www.rfc-editor.org/rfc/rfc9260#section-8.5
+func (v *view) fits(c *contents) bool {
+	own, peer := v.ownTag.Load(), v.peerTag.Load()
+	switch {
+	case c.has(chunkInit):
+		return c.tag == 0
+	case own == 0:
+		return true // nothing sent yet, so there is nothing to compare with
+	case c.reflected:
+		return peer != 0 && c.tag == peer
+	default:
+		return c.tag == own
+	}
+}
+
+// plausible refuses an INIT ACK that pion/sctp would take half of: without a
+// cookie it stops retransmitting its INIT and waits for ever, with other ports
+// it takes over the tag first.
+func (v *view) plausible(c *contents) bool {
+	if !c.has(chunkInitAck) || v.has(established) {
+		return true
+	}
+
+	return c.first.kind == chunkInitAck && c.first.hasCookie() && c.ports == swapPorts(v.ports.Load())
+}
+
+// received takes notice of the peer's control chunks. Those that make no
+// sense at this step the association ignores, and so does the view.
+func (v *view) received(c *contents) {
+	if tag := c.first.initiateTag(); tag != 0 && !v.has(established) && c.kinds&(1<<chunkInit|1<<chunkInitAck) != 0 {
+		v.peerTag.Store(tag)
+		v.ports.Store(swapPorts(c.ports))
+	}
+	if c.has(chunkCookieAck) && v.has(cookieEchoSent) {
+		v.mark(established)
+	}
+	if c.has(chunkShutdown) && v.has(established) {
+		v.mark(peerShutdown)
+	}
+	if c.has(chunkShutdownAck) && v.has(shutdownSent|shutdownAckSent) {
+		v.mark(shutdownAcked)
+	}
+	if c.has(chunkShutdownComplete) && v.has(shutdownAckSent) {
+		v.mark(shutdownFinished)
+	}
+}
+
+// sent takes notice of a packet of our association, and returns what to write:
+// p itself but for an ABORT with a tag of 0. The association puts one control
+// chunk into a packet, so the first chunk is all there is to look at.
+func (f *Filter) sent(p []byte) []byte {
+	if len(p) < commonHeaderLen {
+		return p
+	}
+	v := &f.view
+	ports, tag := binary.BigEndian.Uint32(p), binary.BigEndian.Uint32(p[4:])
+	if ports != v.ports.Load() {
+		v.ports.Store(ports)
+	}
+	if tag != 0 && tag != v.peerTag.Load() {
+		v.peerTag.Store(tag)
+	}
+	chunk, _, ok := nextChunk(p[commonHeaderLen:])
+	if !ok {
+		return p
+	}
+	switch chunk.kind {
+	case chunkInit, chunkInitAck:
+		v.ownTag.Store(chunk.initiateTag())
+	case chunkCookieEcho:
+		v.mark(cookieEchoSent)
+	case chunkCookieAck:
+		v.mark(established)
+	case chunkShutdown:
+		v.mark(shutdownSent)
+	case chunkShutdownAck:
+		v.mark(shutdownAckSent)
+	case chunkShutdownComplete:
+		v.mark(shutdownFinished)
+	case chunkAbort:
+		return f.sentAbort(p, tag, chunk)
+	}
+
+	return p
+}
+
+func (f *Filter) sentAbort(p []byte, tag uint32, chunk chunkView) []byte {
+	abort := parseAbort(chunk.value)
+	abort.Local = true
+	f.mu.Lock()
+	f.abortDone = true
+	if !abort.has(causeUserInitiatedAbort) && f.localAbort == nil {
+		f.localAbort = abort
+	}
+	f.mu.Unlock()
+	if tag != 0 {
+		return p
+	}
+	// Before the peer's tag is known the association sends 0, which the peer
+	// has to drop; our own tag, reflected, it may know from our INIT.
+	if tag, flags := f.view.abortTag(); tag != 0 {
+		return packAbort(f.view.ports.Load(), tag, flags, chunk.value)
+	}
+
+	return p
+}
+
+// abortTag is the verification tag of an ABORT that we send, 0 if none is known.
+// https://www.rfc-editor.org/rfc/rfc9260#section-8.5.1
+func (v *view) abortTag() (tag uint32, flags byte) {
+	if tag = v.peerTag.Load(); tag != 0 {
+		return tag, 0
+	}
+
+	return v.ownTag.Load(), flagT
+}
+
+var errNothingToAbort = errors.New("no ABORT written: neither side has sent an INIT")
+
+// WriteAbort tells the peer that the association has ended, with a
+// User-Initiated Abort whose reason is cut after 512 bytes. It works after
+// Close too. One ABORT is written at most; there is none after a graceful end
+// or after the peer's, and then the error is nil. It does not block unless
+// the source's Write does.
+func (f *Filter) WriteAbort(reason string) error {
+	if f.view.has(shutdownFinished) {
+		return nil
+	}
+	tag, flags := f.view.abortTag()
+	if tag == 0 {
+		return errNothingToAbort
+	}
+	f.mu.Lock()
+	done := f.abortDone
+	f.abortDone = true
+	f.mu.Unlock()
+	if done {
+		return nil
+	}
+	_, err := f.src.Write(packAbort(f.view.ports.Load(), tag, flags, userAbort(reason)))
+
+	return err
+}
