@@ -20,7 +20,7 @@ const maxReason = 512
 
 // https://www.rfc-editor.org/rfc/rfc9260#section-3.3.10
 //
-//nolint:gochecknoglobals // a constant table
+
 var causeNames = [...]string{
 	1:  "Invalid Stream Identifier",
 	2:  "Missing Mandatory Parameter",
@@ -136,7 +136,7 @@ func userAbort(reason string) []byte {
 	reason = reason[:min(len(reason), maxReason)]
 	b := make([]byte, chunkHeaderLen, chunkHeaderLen+len(reason))
 	binary.BigEndian.PutUint16(b, causeUserInitiatedAbort)
-	binary.BigEndian.PutUint16(b[2:], uint16(chunkHeaderLen+len(reason))) //nolint:gosec // bounded above
+	binary.BigEndian.PutUint16(b[2:], uint16(chunkHeaderLen+len(reason)))
 
 	return append(b, reason...)
 }

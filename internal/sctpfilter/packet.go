@@ -30,8 +30,8 @@ const (
 )
 
 var (
-	castagnoli = crc32.MakeTable(crc32.Castagnoli) //nolint:gochecknoglobals // a constant table
-	fourZeros  [4]byte                             //nolint:gochecknoglobals // what stands for the checksum while it is computed
+	castagnoli = crc32.MakeTable(crc32.Castagnoli)
+	fourZeros  [4]byte
 
 	errToken = errors.New("sctp-init is not an INIT chunk")
 )
@@ -163,7 +163,7 @@ func packAbort(ports, tag uint32, flags byte, causes []byte) []byte {
 	binary.BigEndian.PutUint32(p[4:], tag)
 	chunk := p[commonHeaderLen:]
 	chunk[0], chunk[1] = chunkAbort, flags
-	binary.BigEndian.PutUint16(chunk[2:], uint16(chunkHeaderLen+len(causes))) //nolint:gosec // bounded by maxReason
+	binary.BigEndian.PutUint16(chunk[2:], uint16(chunkHeaderLen+len(causes)))
 	copy(chunk[chunkHeaderLen:], causes)
 	binary.LittleEndian.PutUint32(p[8:], checksum(p))
 

@@ -142,7 +142,7 @@ func (c *PipeConn) Read(p []byte) (int, error) {
 
 // tryRead reads, or tells how long to wait for a change before the next try:
 // 0 if there is a result, negative if nothing but a change helps.
-func (c *PipeConn) tryRead(p []byte) (n int, err error, wait time.Duration, changed chan struct{}) { //nolint:revive // the error is a result among others
+func (c *PipeConn) tryRead(p []byte) (n int, err error, wait time.Duration, changed chan struct{}) {
 	peerClosed := c.peer.isClosed()
 	now := time.Now()
 	c.mu.Lock()
