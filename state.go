@@ -1,0 +1,529 @@
+package webrtc
+
+import (
+	"slices"
+	"sync/atomic"
+
+	"github.com/pion/ice/v4"
+)
+
+// This file is the one place that knows states: their numbers and texts, which
+// change is legal, and what many transports together amount to. The numbers
+// and texts are pion/webrtc's and the W3C's; programs store and compare them.
+
+// names gives the values of an enum their texts. The index is the value; an
+// empty text is a value that has none, which prints as "unknown".
+type names[E ~int | ~int32 | ~uint32 | ~uint8] struct {
+	of    string // the type's name, for errors
+	texts []string
+}
+
+func (n names[E]) text(e E) string {
+	// A negative value becomes a huge one and is out of range as well.
+	if i := uint64(e); i < uint64(len(n.texts)) && n.texts[i] != "" {
+		return n.texts[i]
+	}
+
+	return ErrUnknownType.Error()
+}
+
+// has tells whether e is a value with a text.
+func (n names[E]) has(e E) bool {
+	i := uint64(e)
+
+	return i < uint64(len(n.texts)) && n.texts[i] != ""
+}
+
+// value returns the value that text names, or the zero value.
+func (n names[E]) value(text string) E {
+	if i := slices.Index(n.texts, text); i > 0 {
+		return E(i)
+	}
+
+	return 0
+}
+
+// parse is value for those who must tell the zero value from an unknown text.
+func (n names[E]) parse(text string) (E, error) {
+	e := n.value(text)
+	if text == "" || n.text(e) != text || !n.has(e) {
+		return 0, refuse("parse "+n.of, ErrUnknownType, "%q", clip(text))
+	}
+
+	return e, nil
+}
+
+// read is the body of UnmarshalText. It takes back all that MarshalText
+// writes, so also the "unknown" of an unset value; any other text that names
+// nothing is an error and leaves *to alone.
+func (n names[E]) read(to *E, text []byte) error {
+	if to == nil {
+		return refuse("parse "+n.of, ErrInvalidArgument, "nil receiver")
+	}
+	var e E
+	if n.has(0) || string(text) != ErrUnknownType.Error() {
+		var err error
+		if e, err = n.parse(string(text)); err != nil {
+			return err
+		}
+	}
+	*to = e
+
+	return nil
+}
+
+// clip bounds how much of a peer's text an error message repeats.
+func clip(text string) string {
+	const most = 120
+	if len(text) > most {
+		return text[:most] + "..."
+	}
+
+	return text
+}
+
+// transitions says which states may follow a state. What is not there is
+// ErrInvalidState, also staying in the same state.
+type transitions[S comparable] map[S][]S
+
+func (t transitions[S]) allows(from, to S) bool {
+	return slices.Contains(t[from], to)
+}
+
+// ICETransportState is the state of one [ICETransport].
+// https://www.w3.org/TR/webrtc/#rtcicetransportstate
+type ICETransportState int
+
+// The states of an ICETransport.
+const (
+	ICETransportStateUnknown      ICETransportState = 0 // no state
+	ICETransportStateNew          ICETransportState = 1 // gathering, or waiting for the peer's parameters
+	ICETransportStateChecking     ICETransportState = 2 // checking pairs, none works yet
+	ICETransportStateConnected    ICETransportState = 3 // a pair works
+	ICETransportStateCompleted    ICETransportState = 4 // a pair works and no better one will be looked for
+	ICETransportStateFailed       ICETransportState = 5 // no pair works and none will, short of a restart
+	ICETransportStateDisconnected ICETransportState = 6 // the selected pair is silent; it may come back
+	ICETransportStateClosed       ICETransportState = 7 // over
+)
+
+var iceTransportStates = names[ICETransportState]{"ICETransportState", []string{
+	ICETransportStateNew:          "new",
+	ICETransportStateChecking:     "checking",
+	ICETransportStateConnected:    "connected",
+	ICETransportStateCompleted:    "completed",
+	ICETransportStateFailed:       "failed",
+	ICETransportStateDisconnected: "disconnected",
+	ICETransportStateClosed:       "closed",
+}}
+
+var iceTransitions = transitions[ICETransportState]{
+	ICETransportStateUnknown: nil,
+	// Without one candidate to check, an agent fails before its first check.
+	ICETransportStateNew: {ICETransportStateChecking, ICETransportStateFailed, ICETransportStateClosed},
+	ICETransportStateChecking: {
+		ICETransportStateConnected, ICETransportStateDisconnected,
+		ICETransportStateFailed, ICETransportStateClosed,
+	},
+	ICETransportStateConnected: {
+		ICETransportStateCompleted, ICETransportStateDisconnected,
+		ICETransportStateFailed, ICETransportStateClosed,
+	},
+	ICETransportStateCompleted: {
+		ICETransportStateConnected, ICETransportStateDisconnected,
+		ICETransportStateFailed, ICETransportStateClosed,
+	},
+	ICETransportStateDisconnected: {
+		ICETransportStateChecking, ICETransportStateConnected, ICETransportStateCompleted,
+		ICETransportStateFailed, ICETransportStateClosed,
+	},
+	// Only a restart leads out of failed.
+	ICETransportStateFailed: {ICETransportStateChecking, ICETransportStateClosed},
+	ICETransportStateClosed: nil,
+}
+
+// String returns the W3C's text, or "unknown".
+func (s ICETransportState) String() string { return iceTransportStates.text(s) }
+
+// MarshalText returns the text of String.
+func (s ICETransportState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText takes a text of String. On another it returns ErrUnknownType
+// and leaves the state as it was.
+func (s *ICETransportState) UnmarshalText(text []byte) error {
+	return iceTransportStates.read(s, text)
+}
+
+// newICETransportStateFromICE maps the agent's states by name.
+func newICETransportStateFromICE(agent ice.ConnectionState) ICETransportState {
+	return map[ice.ConnectionState]ICETransportState{
+		ice.ConnectionStateUnknown:      ICETransportStateUnknown,
+		ice.ConnectionStateNew:          ICETransportStateNew,
+		ice.ConnectionStateChecking:     ICETransportStateChecking,
+		ice.ConnectionStateConnected:    ICETransportStateConnected,
+		ice.ConnectionStateCompleted:    ICETransportStateCompleted,
+		ice.ConnectionStateFailed:       ICETransportStateFailed,
+		ice.ConnectionStateDisconnected: ICETransportStateDisconnected,
+		ice.ConnectionStateClosed:       ICETransportStateClosed,
+	}[agent]
+}
+
+// ICEGathererState is the state of one [ICEGatherer]. In JSON it is a number.
+type ICEGathererState uint32
+
+// The states of an ICEGatherer.
+const (
+	ICEGathererStateUnknown   ICEGathererState = 0 // no state
+	ICEGathererStateNew       ICEGathererState = 1 // Gather was not called yet
+	ICEGathererStateGathering ICEGathererState = 2 // candidates are being collected
+	ICEGathererStateComplete  ICEGathererState = 3 // no more candidates will come
+	ICEGathererStateClosed    ICEGathererState = 4 // over
+)
+
+var iceGathererStates = names[ICEGathererState]{"ICEGathererState", []string{
+	ICEGathererStateNew:       "new",
+	ICEGathererStateGathering: "gathering",
+	ICEGathererStateComplete:  "complete",
+	ICEGathererStateClosed:    "closed",
+}}
+
+var gathererTransitions = transitions[ICEGathererState]{
+	ICEGathererStateUnknown:   nil,
+	ICEGathererStateNew:       {ICEGathererStateGathering, ICEGathererStateClosed},
+	ICEGathererStateGathering: {ICEGathererStateComplete, ICEGathererStateClosed},
+	// A restart gathers anew.
+	ICEGathererStateComplete: {ICEGathererStateGathering, ICEGathererStateClosed},
+	ICEGathererStateClosed:   nil,
+}
+
+// String returns the text of the state, or "unknown".
+func (s ICEGathererState) String() string { return iceGathererStates.text(s) }
+
+// DTLSTransportState is the state of one [DTLSTransport].
+// https://www.w3.org/TR/webrtc/#rtcdtlstransportstate
+type DTLSTransportState int
+
+// The states of a DTLSTransport.
+const (
+	DTLSTransportStateUnknown    DTLSTransportState = 0 // no state
+	DTLSTransportStateNew        DTLSTransportState = 1 // not started
+	DTLSTransportStateConnecting DTLSTransportState = 2 // in the handshake
+	DTLSTransportStateConnected  DTLSTransportState = 3 // handshake done, fingerprint verified, SRTP and SCTP can start
+	DTLSTransportStateClosed     DTLSTransportState = 4 // over: stopped, or the peer sent close_notify
+	DTLSTransportStateFailed     DTLSTransportState = 5 // ended by an error
+)
+
+var dtlsTransportStates = names[DTLSTransportState]{"DTLSTransportState", []string{
+	DTLSTransportStateNew:        "new",
+	DTLSTransportStateConnecting: "connecting",
+	DTLSTransportStateConnected:  "connected",
+	DTLSTransportStateClosed:     "closed",
+	DTLSTransportStateFailed:     "failed",
+}}
+
+var dtlsTransitions = transitions[DTLSTransportState]{
+	DTLSTransportStateUnknown: nil,
+	DTLSTransportStateNew:     {DTLSTransportStateConnecting, DTLSTransportStateClosed},
+	DTLSTransportStateConnecting: {
+		DTLSTransportStateConnected, DTLSTransportStateFailed, DTLSTransportStateClosed,
+	},
+	DTLSTransportStateConnected: {DTLSTransportStateFailed, DTLSTransportStateClosed},
+	DTLSTransportStateFailed:    {DTLSTransportStateClosed},
+	DTLSTransportStateClosed:    nil,
+}
+
+// String returns the W3C's text, or "unknown".
+func (s DTLSTransportState) String() string { return dtlsTransportStates.text(s) }
+
+// MarshalText returns the text of String.
+func (s DTLSTransportState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText takes a text of String. On another it returns ErrUnknownType
+// and leaves the state as it was.
+func (s *DTLSTransportState) UnmarshalText(text []byte) error {
+	return dtlsTransportStates.read(s, text)
+}
+
+// SCTPTransportState is the state of one [SCTPTransport]. In JSON it is a
+// number. https://www.w3.org/TR/webrtc/#rtcsctptransportstate
+type SCTPTransportState int
+
+// The states of an SCTPTransport. There is no new: it begins as connecting.
+const (
+	SCTPTransportStateUnknown    SCTPTransportState = 0 // no state
+	SCTPTransportStateConnecting SCTPTransportState = 1 // not started, or in the handshake
+	SCTPTransportStateConnected  SCTPTransportState = 2 // there is an association
+	SCTPTransportStateClosed     SCTPTransportState = 3 // over
+)
+
+var sctpTransportStates = names[SCTPTransportState]{"SCTPTransportState", []string{
+	SCTPTransportStateConnecting: "connecting",
+	SCTPTransportStateConnected:  "connected",
+	SCTPTransportStateClosed:     "closed",
+}}
+
+var sctpTransitions = transitions[SCTPTransportState]{
+	SCTPTransportStateUnknown:    nil,
+	SCTPTransportStateConnecting: {SCTPTransportStateConnected, SCTPTransportStateClosed},
+	SCTPTransportStateConnected:  {SCTPTransportStateClosed},
+	SCTPTransportStateClosed:     nil,
+}
+
+// String returns the W3C's text, or "unknown".
+func (s SCTPTransportState) String() string { return sctpTransportStates.text(s) }
+
+// DataChannelState is the state of one [DataChannel].
+// https://www.w3.org/TR/webrtc/#rtcdatachannelstate
+type DataChannelState int
+
+// The states of a DataChannel.
+const (
+	DataChannelStateUnknown    DataChannelState = 0 // no state
+	DataChannelStateConnecting DataChannelState = 1 // no association or no stream yet
+	DataChannelStateOpen       DataChannelState = 2 // messages can be sent
+	DataChannelStateClosing    DataChannelState = 3 // what is queued still goes out, nothing new is taken
+	DataChannelStateClosed     DataChannelState = 4 // over
+)
+
+var dataChannelStates = names[DataChannelState]{"DataChannelState", []string{
+	DataChannelStateConnecting: "connecting",
+	DataChannelStateOpen:       "open",
+	DataChannelStateClosing:    "closing",
+	DataChannelStateClosed:     "closed",
+}}
+
+var channelTransitions = transitions[DataChannelState]{
+	DataChannelStateUnknown:    nil,
+	DataChannelStateConnecting: {DataChannelStateOpen, DataChannelStateClosing, DataChannelStateClosed},
+	DataChannelStateOpen:       {DataChannelStateClosing, DataChannelStateClosed},
+	DataChannelStateClosing:    {DataChannelStateClosed},
+	DataChannelStateClosed:     nil,
+}
+
+// String returns the W3C's text, or "unknown".
+func (s DataChannelState) String() string { return dataChannelStates.text(s) }
+
+// MarshalText returns the text of String.
+func (s DataChannelState) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// UnmarshalText takes a text of String. On another it returns ErrUnknownType
+// and leaves the state as it was.
+func (s *DataChannelState) UnmarshalText(text []byte) error {
+	return dataChannelStates.read(s, text)
+}
+
+// ICEGatheringState is how far all gatherers of a connection are. In JSON it
+// is a number. https://www.w3.org/TR/webrtc/#rtcicegatheringstate-enum
+type ICEGatheringState int
+
+// The gathering states of a connection.
+const (
+	ICEGatheringStateUnknown   ICEGatheringState = 0 // no state
+	ICEGatheringStateNew       ICEGatheringState = 1 // no gatherer has begun, or there is none
+	ICEGatheringStateGathering ICEGatheringState = 2 // at least one gathers
+	ICEGatheringStateComplete  ICEGatheringState = 3 // all are complete
+)
+
+var iceGatheringStates = names[ICEGatheringState]{"ICEGatheringState", []string{
+	ICEGatheringStateNew:       "new",
+	ICEGatheringStateGathering: "gathering",
+	ICEGatheringStateComplete:  "complete",
+}}
+
+// NewICEGatheringState returns the state that raw names, or
+// ICEGatheringStateUnknown.
+func NewICEGatheringState(raw string) ICEGatheringState { return iceGatheringStates.value(raw) }
+
+// String returns the W3C's text, or "unknown".
+func (s ICEGatheringState) String() string { return iceGatheringStates.text(s) }
+
+// ICEConnectionState is what the ICE transports of a connection amount to. In
+// JSON it is a number. https://www.w3.org/TR/webrtc/#rtciceconnectionstate-enum
+type ICEConnectionState int
+
+// The ICE states of a connection. Mind that connected and completed stand
+// before disconnected and failed, other than in ICETransportState.
+const (
+	ICEConnectionStateUnknown      ICEConnectionState = 0 // no state
+	ICEConnectionStateNew          ICEConnectionState = 1 // all are new or closed, or there is none
+	ICEConnectionStateChecking     ICEConnectionState = 2 // one is new or checking
+	ICEConnectionStateConnected    ICEConnectionState = 3 // all are connected, completed or closed
+	ICEConnectionStateCompleted    ICEConnectionState = 4 // all are completed or closed
+	ICEConnectionStateDisconnected ICEConnectionState = 5 // one is disconnected, none failed
+	ICEConnectionStateFailed       ICEConnectionState = 6 // one failed
+	ICEConnectionStateClosed       ICEConnectionState = 7 // the connection is closed
+)
+
+var iceConnectionStates = names[ICEConnectionState]{"ICEConnectionState", []string{
+	ICEConnectionStateNew:          "new",
+	ICEConnectionStateChecking:     "checking",
+	ICEConnectionStateConnected:    "connected",
+	ICEConnectionStateCompleted:    "completed",
+	ICEConnectionStateDisconnected: "disconnected",
+	ICEConnectionStateFailed:       "failed",
+	ICEConnectionStateClosed:       "closed",
+}}
+
+// NewICEConnectionState returns the state that raw names, or
+// ICEConnectionStateUnknown.
+func NewICEConnectionState(raw string) ICEConnectionState { return iceConnectionStates.value(raw) }
+
+// String returns the W3C's text, or "unknown".
+func (s ICEConnectionState) String() string { return iceConnectionStates.text(s) }
+
+// PeerConnectionState is what the ICE and DTLS transports of a connection
+// amount to. In JSON it is a number.
+// https://www.w3.org/TR/webrtc/#rtcpeerconnectionstate-enum
+type PeerConnectionState int
+
+// The states of a PeerConnection.
+const (
+	PeerConnectionStateUnknown      PeerConnectionState = 0 // no state
+	PeerConnectionStateNew          PeerConnectionState = 1 // nothing has begun
+	PeerConnectionStateConnecting   PeerConnectionState = 2 // something has begun, and not all is done
+	PeerConnectionStateConnected    PeerConnectionState = 3 // all of ICE and DTLS is connected or closed
+	PeerConnectionStateDisconnected PeerConnectionState = 4 // an ICE transport is disconnected
+	PeerConnectionStateFailed       PeerConnectionState = 5 // an ICE or DTLS transport failed
+	PeerConnectionStateClosed       PeerConnectionState = 6 // Close was called
+)
+
+var peerConnectionStates = names[PeerConnectionState]{"PeerConnectionState", []string{
+	PeerConnectionStateNew:          "new",
+	PeerConnectionStateConnecting:   "connecting",
+	PeerConnectionStateConnected:    "connected",
+	PeerConnectionStateDisconnected: "disconnected",
+	PeerConnectionStateFailed:       "failed",
+	PeerConnectionStateClosed:       "closed",
+}}
+
+// String returns the W3C's text, or "unknown".
+func (s PeerConnectionState) String() string { return peerConnectionStates.text(s) }
+
+// SignalingState is how far the exchange of offer and answer is. In JSON it is
+// a number. https://www.w3.org/TR/webrtc/#rtcsignalingstate-enum
+type SignalingState int32
+
+// The signaling states of a PeerConnection.
+const (
+	SignalingStateUnknown            SignalingState = 0 // no state
+	SignalingStateStable             SignalingState = 1 // no exchange is under way
+	SignalingStateHaveLocalOffer     SignalingState = 2 // our offer waits for an answer
+	SignalingStateHaveRemoteOffer    SignalingState = 3 // the peer's offer waits for an answer
+	SignalingStateHaveLocalPranswer  SignalingState = 4 // our provisional answer to the peer's offer is set
+	SignalingStateHaveRemotePranswer SignalingState = 5 // the peer's provisional answer to our offer is set
+	SignalingStateClosed             SignalingState = 6 // the connection is closed
+)
+
+var signalingStates = names[SignalingState]{"SignalingState", []string{
+	SignalingStateStable:             "stable",
+	SignalingStateHaveLocalOffer:     "have-local-offer",
+	SignalingStateHaveRemoteOffer:    "have-remote-offer",
+	SignalingStateHaveLocalPranswer:  "have-local-pranswer",
+	SignalingStateHaveRemotePranswer: "have-remote-pranswer",
+	SignalingStateClosed:             "closed",
+}}
+
+// String returns the W3C's text, or "unknown".
+func (s SignalingState) String() string { return signalingStates.text(s) }
+
+// Get reads the state atomically. A nil receiver is SignalingStateUnknown.
+func (s *SignalingState) Get() SignalingState {
+	if s == nil {
+		return SignalingStateUnknown
+	}
+
+	return SignalingState(atomic.LoadInt32((*int32)(s)))
+}
+
+// Set writes the state atomically. A nil receiver is left alone.
+func (s *SignalingState) Set(state SignalingState) {
+	if s != nil {
+		atomic.StoreInt32((*int32)(s), int32(state))
+	}
+}
+
+// stateSet is a set of states of one type: bit n stands for state n. The
+// aggregates only ask which states occur, not how often.
+type stateSet uint
+
+func setOf[S ~int](states ...S) stateSet {
+	var set stateSet
+	for _, s := range states {
+		if s < 0 || s > 31 {
+			s = 0 // no value of the enum: unknown
+		}
+		set |= 1 << s
+	}
+
+	return set
+}
+
+func (set stateSet) meets(other stateSet) bool  { return set&other != 0 }
+func (set stateSet) within(other stateSet) bool { return set&^other == 0 }
+
+// aggregateICE is a connection's iceConnectionState; closed tells whether the
+// connection itself is closed. The first rule that matches counts.
+// https://www.w3.org/TR/webrtc/#rtciceconnectionstate-enum
+func aggregateICE(closed bool, transports []ICETransportState) ICEConnectionState {
+	seen := setOf(transports...)
+	over := setOf(ICETransportStateClosed)
+	for _, rule := range []struct {
+		holds bool
+		state ICEConnectionState
+	}{
+		{closed, ICEConnectionStateClosed},
+		{seen.meets(setOf(ICETransportStateFailed)), ICEConnectionStateFailed},
+		{seen.meets(setOf(ICETransportStateDisconnected)), ICEConnectionStateDisconnected},
+		{seen.within(over | setOf(ICETransportStateNew)), ICEConnectionStateNew},
+		{seen.meets(setOf(ICETransportStateNew, ICETransportStateChecking)), ICEConnectionStateChecking},
+		{seen.within(over | setOf(ICETransportStateCompleted)), ICEConnectionStateCompleted},
+		{
+			seen.within(over | setOf(ICETransportStateConnected, ICETransportStateCompleted)),
+			ICEConnectionStateConnected,
+		},
+	} {
+		if rule.holds {
+			return rule.state
+		}
+	}
+
+	return ICEConnectionStateUnknown // some transport's state is unknown
+}
+
+// aggregateConnection is a connection's connectionState. The first rule that
+// matches counts. https://www.w3.org/TR/webrtc/#rtcpeerconnectionstate-enum
+func aggregateConnection(
+	closed bool, iceTransports []ICETransportState, dtlsTransports []DTLSTransportState,
+) PeerConnectionState {
+	total := setOf(aggregateICE(closed, iceTransports))
+	dtls := setOf(dtlsTransports...)
+	over := setOf(DTLSTransportStateClosed)
+	// The text names connected alone for the fifth rule; browsers count
+	// completed as well, and without it a completed connection would never
+	// be connected.
+	working := setOf(ICEConnectionStateConnected, ICEConnectionStateCompleted)
+	for _, rule := range []struct {
+		holds bool
+		state PeerConnectionState
+	}{
+		{total.meets(setOf(ICEConnectionStateClosed)), PeerConnectionStateClosed},
+		{
+			total.meets(setOf(ICEConnectionStateFailed)) || dtls.meets(setOf(DTLSTransportStateFailed)),
+			PeerConnectionStateFailed,
+		},
+		{total.meets(setOf(ICEConnectionStateDisconnected)), PeerConnectionStateDisconnected},
+		{
+			total.meets(setOf(ICEConnectionStateNew)) && dtls.within(over|setOf(DTLSTransportStateNew)),
+			PeerConnectionStateNew,
+		},
+		{
+			total.meets(working) && dtls.within(over|setOf(DTLSTransportStateConnected)),
+			PeerConnectionStateConnected,
+		},
+	} {
+		if rule.holds {
+			return rule.state
+		}
+	}
+
+	return PeerConnectionStateConnecting
+}
