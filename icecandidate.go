@@ -146,8 +146,8 @@ func (c *ICECandidate) parseAttributes(tokens []string) error {
 		case "":
 			return errors.New("an extension without a name")
 		case "raddr", "rport", "tcptype":
-			if _, twice := seen[name]; twice || value == "" {
-				return fmt.Errorf("%s without a value or twice", name)
+			if _, twice := seen[name]; twice {
+				return fmt.Errorf("%s twice", name)
 			}
 			seen[name] = value
 		default:

@@ -184,6 +184,7 @@ var badCandidates = []string{
 	"1 1 udp 5 192.0.2.7 9 typ srflx raddr",
 	"1 1 udp 5 192.0.2.7 9 typ srflx raddr 10.0.0.1",
 	"1 1 udp 5 192.0.2.7 9 typ srflx rport 1",
+	"1 1 udp 5 192.0.2.7 9 typ srflx raddr  rport 1",
 	"1 1 udp 5 192.0.2.7 9 typ srflx raddr 10.0.0.1 rport",
 	"1 1 udp 5 192.0.2.7 9 typ srflx raddr 10.0.0.1 rport 65536",
 	"1 1 udp 5 192.0.2.7 9 typ srflx raddr 10.0.0.1 rport x",

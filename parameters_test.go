@@ -196,7 +196,7 @@ func TestICETransportPolicyJSON(t *testing.T) {
 		require.NoError(t, got.UnmarshalJSON([]byte(text)), text)
 		assert.Equal(t, want, got, text)
 	}
-	for _, text := range []string{`"Relay"`, `"relayed"`, `1`, `{}`, `"relay`, ``} {
+	for _, text := range []string{`"Relay"`, `"relayed"`, `"unknown"`, `1`, `{}`, `"relay`, ``} {
 		got := ICETransportPolicyRelay
 		require.Error(t, got.UnmarshalJSON([]byte(text)), text)
 		assert.Equal(t, ICETransportPolicyRelay, got, text)
