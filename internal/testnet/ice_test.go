@@ -21,12 +21,12 @@ func TestICEConnects(t *testing.T) {
 		for i := range agents {
 			quiet := logging.NewDefaultLoggerFactory()
 			quiet.DefaultLogLevel = logging.LogLevelDisabled
-			agent, err := ice.NewAgent(&ice.AgentConfig{
-				Net:              n.Net(i),
-				NetworkTypes:     []ice.NetworkType{ice.NetworkTypeUDP4},
-				MulticastDNSMode: ice.MulticastDNSModeDisabled,
-				LoggerFactory:    quiet,
-			})
+			agent, err := ice.NewAgentWithOptions(
+				ice.WithNet(n.Net(i)),
+				ice.WithNetworkTypes([]ice.NetworkType{ice.NetworkTypeUDP4}),
+				ice.WithMulticastDNSMode(ice.MulticastDNSModeDisabled),
+				ice.WithLoggerFactory(quiet),
+			)
 			require.NoError(t, err)
 			agents[i] = agent
 		}

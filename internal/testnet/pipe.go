@@ -120,7 +120,7 @@ func (c *PipeConn) Write(p []byte) (int, error) {
 // had sent, it is io.EOF.
 func (c *PipeConn) Read(p []byte) (int, error) {
 	for {
-		n, err, wait, changed := c.tryRead(p)
+		n, wait, changed, err := c.tryRead(p)
 		if wait == 0 {
 			return n, err
 		}
@@ -142,43 +142,43 @@ func (c *PipeConn) Read(p []byte) (int, error) {
 
 // tryRead reads, or tells how long to wait for a change before the next try:
 // 0 if there is a result, negative if nothing but a change helps.
-func (c *PipeConn) tryRead(p []byte) (n int, err error, wait time.Duration, changed chan struct{}) {
+func (c *PipeConn) tryRead(p []byte) (n int, wait time.Duration, changed chan struct{}, err error) {
 	peerClosed := c.peer.isClosed()
 	now := time.Now()
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.closed {
-		return 0, net.ErrClosed, 0, nil
+		return 0, 0, nil, net.ErrClosed
 	}
 	wait = -1
 	if !c.deadline.IsZero() {
 		if wait = c.deadline.Sub(now); wait <= 0 {
-			return 0, os.ErrDeadlineExceeded, 0, nil
+			return 0, 0, nil, os.ErrDeadlineExceeded
 		}
 	}
 	if len(c.queue) == 0 {
 		if peerClosed {
-			return 0, io.EOF, 0, nil
+			return 0, 0, nil, io.EOF
 		}
 
-		return 0, nil, wait, c.changed
+		return 0, wait, c.changed, nil
 	}
 	if due := c.queue[0].due.Sub(now); due > 0 {
 		if wait < 0 || due < wait {
 			wait = due
 		}
 
-		return 0, nil, wait, c.changed
+		return 0, wait, c.changed, nil
 	}
 	data := c.queue[0].data
 	c.queue[0] = parcel{}
 	c.queue = c.queue[1:]
 	n = copy(p, data)
 	if n < len(data) {
-		return n, io.ErrShortBuffer, 0, nil
+		return n, 0, nil, io.ErrShortBuffer
 	}
 
-	return n, nil, 0, nil
+	return n, 0, nil, nil
 }
 
 func (c *PipeConn) isClosed() bool {
