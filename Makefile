@@ -1,0 +1,77 @@
+# Versions of tools stand here and not in go.mod, so that users do not inherit them.
+GOLANGCI_VERSION := v2.15.0
+
+GO        ?= go
+FUZZTIME  ?= 60s
+BENCHTIME ?= 1s
+TIMEOUT   ?= 240s
+
+PKG       ?= ./...
+
+SHELL       := bash
+.SHELLFLAGS := -euo pipefail -c
+
+BIN       := $(CURDIR)/.bin
+GOLANGCI  := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+PLATFORMS := windows/amd64 darwin/arm64 linux/arm linux/386
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test race lint fmt tidy vet fuzz bench cover check check-rest
+
+help: ## print this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+demo: ## two peers in one process connect and talk
+	$(GO) run ./examples/ortc
+
+test: ## all tests, in random order
+	$(GO) test -shuffle=on -timeout $(TIMEOUT) ./...
+
+race: ## all tests under the race detector (needs a C compiler)
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout $(TIMEOUT) ./...
+
+lint: $(GOLANGCI) ## linters and the format of the source
+	$(GOLANGCI) run ./...
+
+fmt: $(GOLANGCI) ## gofumpt and goimports, in place
+	$(GOLANGCI) fmt ./...
+
+tidy: ## fail if go.mod or go.sum is not tidy
+	$(GO) mod tidy -diff
+
+vet: ## go vet, here and for other systems
+	$(GO) vet ./...
+	@for platform in $(PLATFORMS); do \
+		echo "go vet for $$platform"; \
+		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) vet ./...; \
+	done
+
+fuzz: ## every fuzz target of PKG (all) for FUZZTIME (60s)
+	@$(GO) list -f '{{$$d := .Dir}}{{range .TestGoFiles}}{{println $$d .}}{{end}}{{range .XTestGoFiles}}{{println $$d .}}{{end}}' $(PKG) \
+	| while read -r dir file; do \
+		test -n "$$file" || continue; \
+		cd "$$dir"; \
+		for name in $$(sed -n 's/^func \(Fuzz[A-Za-z0-9_]*\)(.*/\1/p' "$$file"); do \
+			echo "$$name in $$dir"; \
+			$(GO) test -run '^$$' -fuzz "^$$name\$$" -fuzztime $(FUZZTIME) . < /dev/null; \
+		done; \
+	done
+
+bench: ## every benchmark of PKG (all) for BENCHTIME (1s)
+	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 30m $(PKG)
+
+cover: ## share of statements that the tests run
+	@mkdir -p $(BIN)
+	$(GO) test -timeout $(TIMEOUT) -coverpkg=./... -coverprofile=$(BIN)/cover.out ./...
+	$(GO) tool cover -func=$(BIN)/cover.out | tail -n 1
+
+check: test check-rest ## everything that CI runs
+
+# What check runs beside the tests; a target of its own so that CI can show the two apart.
+check-rest: tidy vet lint race
+	$(MAKE) fuzz FUZZTIME=5s
+
+$(GOLANGCI):
+	@mkdir -p $(BIN)
+	GOBIN=$(BIN) GOOS= GOARCH= $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION)
+	mv $(BIN)/golangci-lint $@
