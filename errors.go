@@ -94,6 +94,16 @@ func opError(op string, err error) error {
 	return &Error{Op: op, Err: err}
 }
 
+// ended is the cause of an end: io.EOF and ErrClosed stay as they are, as
+// readers expect them, anything else gets its operation.
+func ended(op string, err error) error {
+	if err == io.EOF || err == ErrClosed { //nolint:errorlint // wrapped ones may keep their text
+		return err
+	}
+
+	return opError(op, err)
+}
+
 // refuse is the error of a call that was refused and changed nothing.
 func refuse(op string, sentinel error, format string, args ...any) error {
 	return &Error{Op: op, Err: fmt.Errorf("%w: %w", sentinel, fmt.Errorf(format, args...))}
@@ -127,7 +137,3 @@ type timeout struct{ text string }
 
 func (t *timeout) Error() string { return t.text }
 func (t *timeout) Timeout() bool { return true }
-
-// Is makes it match context.DeadlineExceeded's kin: a caller that asks for a
-// deadline means any of them.
-func (t *timeout) Is(target error) bool { return target == context.DeadlineExceeded }

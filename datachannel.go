@@ -1,0 +1,390 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/pion/datachannel"
+	"github.com/pion/sctp"
+
+	"github.com/ctxrtc/webrtc/internal/dcep"
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
+)
+
+// DataChannel carries messages between two peers, over one stream each way of
+// an [SCTPTransport].
+//
+// Messages come either to the handler of OnMessage or to ReceiveContext and
+// ReadMessage. They wait, bounded, until one of them is there; when the bound
+// is reached the peer has to wait too.
+//
+// A channel ends with its transport. The package documentation says when its
+// methods may be called, on which goroutines its handlers run, and what ends
+// them. https://www.rfc-editor.org/rfc/rfc8831#section-6
+type DataChannel struct {
+	life     *life[DataChannelState]
+	sctp     *SCTPTransport
+	settings *DataChannelSettings
+	params   DataChannelParameters
+
+	inbox   inbox
+	outbox  outbox
+	reading chan struct{} // closed when the reader has left
+
+	// callbacks delivers messages, the error and the close in this order.
+	callbacks lifecycle.Queue
+
+	// Guarded by life.mu.
+	id       *uint16
+	stream   *sctp.Stream
+	reader   bool // has been started
+	detached *datachannel.DataChannel
+	dialed   once
+	opened   once
+	closed   once
+	isOpened chan struct{} // closed when the peer has acknowledged
+	onError  func(error)
+}
+
+// once is a handler that is called once: when its time has come and it is set,
+// in whichever order.
+type once struct {
+	handler func()
+	due     bool
+	called  bool
+}
+
+// ready returns the handler if it is to be called now.
+func (o *once) ready() func() {
+	if !o.due || o.called || o.handler == nil {
+		return nil
+	}
+	o.called = true
+
+	return o.handler
+}
+
+// priorityNormal is the weight of a channel that asks for none.
+// https://www.rfc-editor.org/rfc/rfc8831#section-6.4
+const priorityNormal = 256
+
+// NewDataChannel makes a channel and opens it as soon as the association is
+// there; it may be made before. It does not wait: OnOpen tells when the peer
+// has acknowledged, and the channel can send as soon as it is open.
+//
+// Errors: [ErrInvalidArgument] for parameters that contradict each other, a
+// label or protocol above 65,535 bytes, or an id in use; [ErrInvalidState]
+// when the transport has ended, or has as many channels as it may.
+func (api *API) NewDataChannel(transport *SCTPTransport, params *DataChannelParameters) (*DataChannel, error) {
+	const op = "datachannel new"
+	if err := api.ready(op); err != nil {
+		return nil, err
+	}
+	if params == nil {
+		return nil, refuse(op, ErrInvalidArgument, "no parameters")
+	}
+
+	return transport.newDataChannel(op, *params)
+}
+
+func (t *SCTPTransport) newDataChannel(op string, params DataChannelParameters) (*DataChannel, error) {
+	if t.alive() == nil {
+		return nil, refuse(op, ErrInvalidArgument, "SCTP transport: %w", errNotConstructed)
+	}
+	if err := params.validate(); err != nil {
+		return nil, opError(op, err)
+	}
+	c, err := t.makeChannel(op, params)
+	if err != nil {
+		return nil, err
+	}
+	t.streams.await(c)
+
+	return c, nil
+}
+
+// makeChannel makes a channel that is still connecting. Its id, if it has one,
+// and its place are taken.
+func (t *SCTPTransport) makeChannel(op string, params DataChannelParameters) (*DataChannel, error) {
+	if cause := t.life.group.Cause(); cause != nil {
+		return nil, refuse(op, ErrInvalidState, "transport has ended: %w", cause)
+	}
+	if err := t.streams.reserve(params.ID); err != nil {
+		if errors.Is(err, ErrInvalidArgument) {
+			return nil, opError(op, err)
+		}
+
+		return nil, refuse(op, ErrInvalidState, "%w", err)
+	}
+	c := &DataChannel{
+		life: newLife("datachannel", channelTransitions,
+			DataChannelStateConnecting, DataChannelStateClosed, nil),
+		sctp:     t,
+		settings: &t.settings.DataChannel,
+		params:   params,
+		id:       clonePointer(params.ID),
+		reading:  make(chan struct{}),
+		isOpened: make(chan struct{}),
+	}
+	c.params.MaxRetransmits = clonePointer(params.MaxRetransmits)
+	c.params.MaxPacketLifeTime = clonePointer(params.MaxPacketLifeTime)
+	c.inbox.init(c)
+	c.outbox.init(c)
+	c.life.group.Follow(t.life.group, lifecycle.Follower{End: c.lowerEnded, Shutdown: c.Shutdown})
+
+	return c, nil
+}
+
+func clonePointer(p *uint16) *uint16 {
+	if p == nil {
+		return nil
+	}
+	v := *p
+
+	return &v
+}
+
+// associated opens the channel over the association that is there now.
+func (c *DataChannel) associated() {
+	if err := c.open(); err != nil {
+		c.end(opError("datachannel open", err))
+	}
+}
+
+func (c *DataChannel) open() error {
+	assoc := c.sctp.association()
+	if assoc == nil {
+		return c.sctp.causeOr(ErrClosed)
+	}
+	id, err := c.takeID()
+	if err != nil {
+		return err
+	}
+	stream, err := assoc.OpenStream(id, sctp.PayloadTypeWebRTCBinary)
+	if err != nil {
+		return c.sctp.causeOr(err)
+	}
+	if c.params.Negotiated {
+		c.setReliability(stream)
+	} else if err = c.writeOpen(stream); err != nil {
+		return errors.Join(err, stream.Close())
+	}
+	// RFC 8832 6: a negotiated channel is open at once, any other when the
+	// peer has acknowledged. A detached one reads the acknowledgement itself.
+	// https://www.rfc-editor.org/rfc/rfc8832#section-6
+	c.attach(stream, c.params.Negotiated || c.settings.Detach)
+
+	return nil
+}
+
+func (c *DataChannel) takeID() (uint16, error) {
+	c.life.mu.Lock()
+	known := c.id
+	c.life.mu.Unlock()
+	if known != nil {
+		return *known, nil
+	}
+	id, err := c.sctp.streams.allocate()
+	if err != nil {
+		return 0, err
+	}
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
+	c.id = &id
+
+	return id, nil
+}
+
+func (c *DataChannel) writeOpen(stream *sctp.Stream) error {
+	kind, value, err := dcep.TypeOf(c.params.Ordered, c.params.MaxRetransmits, c.params.MaxPacketLifeTime)
+	if err != nil {
+		return err
+	}
+	message, err := dcep.Open{
+		ChannelType: kind, ReliabilityParameter: value, Priority: priorityNormal,
+		Label: c.params.Label, Protocol: c.params.Protocol,
+	}.Marshal()
+	if err != nil {
+		return err
+	}
+	_, err = stream.WriteSCTP(message, sctp.PayloadTypeWebRTCDCEP)
+	if errors.Is(err, sctp.ErrOutboundPacketTooLarge) {
+		err = fmt.Errorf("%w: label and protocol", ErrMessageTooLarge)
+	}
+
+	return err
+}
+
+// setReliability is called when the peer has acknowledged: until then messages
+// are sent in order, and reliably. https://www.rfc-editor.org/rfc/rfc8832#section-6
+func (c *DataChannel) setReliability(stream *sctp.Stream) {
+	kind, value := sctp.ReliabilityTypeReliable, uint32(0)
+	switch {
+	case c.params.MaxRetransmits != nil:
+		kind, value = sctp.ReliabilityTypeRexmit, uint32(*c.params.MaxRetransmits)
+	case c.params.MaxPacketLifeTime != nil:
+		kind, value = sctp.ReliabilityTypeTimed, uint32(*c.params.MaxPacketLifeTime)
+	}
+	stream.SetReliabilityParams(!c.params.Ordered, kind, value)
+}
+
+// attach makes the channel open. A channel that was closed in the meantime
+// closes the stream instead.
+func (c *DataChannel) attach(stream *sctp.Stream, acknowledged bool) {
+	c.life.mu.Lock()
+	moved := c.life.moveLocked(DataChannelStateOpen)
+	if moved {
+		c.stream = stream
+		c.reader = !c.settings.Detach
+		c.outbox.attach(stream)
+		c.dialed.due = true
+		if f := c.dialed.ready(); f != nil {
+			c.life.group.Handle(f)
+		}
+	}
+	c.life.mu.Unlock()
+	if !moved {
+		_ = stream.Close()
+
+		return
+	}
+	if acknowledged {
+		c.acknowledged()
+	}
+	if !c.settings.Detach {
+		c.life.group.Go(func() { c.read(stream) })
+	}
+}
+
+// acknowledged tells that the peer knows the channel.
+func (c *DataChannel) acknowledged() {
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
+	if c.opened.due {
+		return
+	}
+	c.opened.due = true
+	close(c.isOpened)
+	if f := c.opened.ready(); f != nil {
+		c.life.group.Handle(f)
+	}
+}
+
+// Close closes the channel: what was sent is delivered first, then both sides
+// see it closed. It does not wait. A channel that is still connecting is
+// closed at once. Messages that were not received are dropped.
+func (c *DataChannel) Close() error {
+	const op = "datachannel close"
+	if err := c.alive().usable(op); err != nil {
+		return err
+	}
+	c.life.mu.Lock()
+	stream, reader := c.stream, c.reader
+	moved := stream != nil && c.life.moveLocked(DataChannelStateClosing)
+	c.life.mu.Unlock()
+	switch {
+	case stream == nil:
+		c.end(ErrClosed)
+	case moved:
+		c.inbox.discard()
+		err := stream.Close()
+		if err != nil || !reader {
+			// The association takes no reset any more, or nobody reads the
+			// peer's answer to it.
+			c.end(ErrClosed)
+		}
+	}
+
+	return nil
+}
+
+// GracefulClose is Shutdown without a limit, and waits for the handlers. It
+// must not be called from one.
+func (c *DataChannel) GracefulClose() error {
+	return c.alive().graceful(c.Shutdown(context.Background()))
+}
+
+// Shutdown closes the channel and waits until both sides have: everything sent
+// has been delivered then. If ctx ends first the channel is closed at once,
+// and the error says how many bytes were not acknowledged.
+func (c *DataChannel) Shutdown(ctx context.Context) error {
+	const op = "datachannel shutdown"
+	if err := c.alive().usable(op); err != nil {
+		return err
+	}
+	if ctx == nil {
+		return refuse(op, ErrInvalidArgument, "nil context")
+	}
+	_ = c.Close()
+	_, err := c.life.await(ctx, op, DataChannelStateClosed)
+	lost := c.BufferedAmount()
+	c.end(ErrClosed)
+	c.life.awaitTorn()
+	if err != nil && lost > 0 {
+		err = &Error{Op: op, Err: fmt.Errorf("%w: %d bytes were not acknowledged", err, lost)}
+	}
+
+	return errors.Join(err, opError(op, c.life.group.WaitTasks(ctx)))
+}
+
+// lowerEnded ends the channel with its transport. After the peer's graceful
+// end, what has arrived is received first: the streams do not block any more.
+func (c *DataChannel) lowerEnded(cause error) {
+	c.life.mu.Lock()
+	reader := c.reader
+	c.life.mu.Unlock()
+	if reader && errors.Is(cause, io.EOF) {
+		c.inbox.unlimit()
+		<-c.reading
+	}
+	c.end(cause)
+}
+
+// end closes the channel for good.
+func (c *DataChannel) end(cause error) {
+	c.life.mu.Lock()
+	moved := c.life.moveLocked(DataChannelStateClosed)
+	c.life.mu.Unlock()
+	c.life.end(cause, func() {
+		c.sctp.streams.forget(c)
+		c.life.mu.Lock()
+		id := c.id
+		c.life.mu.Unlock()
+		c.sctp.streams.release(id)
+		c.inbox.end(cause)
+		c.outbox.wake()
+	})
+	if moved {
+		c.postClosed(cause)
+	}
+}
+
+// postClosed tells the handlers after the last message.
+func (c *DataChannel) postClosed(cause error) {
+	graceful := errors.Is(cause, ErrClosed) || errors.Is(cause, io.EOF)
+	c.callbacks.Post(c.life.group, func() {
+		c.life.mu.Lock()
+		onError := c.onError
+		c.life.mu.Unlock()
+		if onError != nil && !graceful {
+			onError(cause)
+		}
+		c.life.mu.Lock()
+		c.closed.due = true
+		onClose := c.closed.ready()
+		c.life.mu.Unlock()
+		if onClose != nil {
+			onClose()
+		}
+	})
+}
+
+func (c *DataChannel) alive() *life[DataChannelState] {
+	if c == nil {
+		return nil
+	}
+
+	return c.life
+}

@@ -1,0 +1,166 @@
+package webrtc
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/pion/sctp"
+
+	"github.com/ctxrtc/webrtc/internal/dcep"
+)
+
+// OpenDataChannel makes a channel and waits until the peer has acknowledged
+// it. If ctx ends first, or the channel does, it is closed and the error says
+// why.
+func (t *SCTPTransport) OpenDataChannel(ctx context.Context, params *DataChannelParameters) (*DataChannel, error) {
+	const op = "datachannel open"
+	switch {
+	case ctx == nil:
+		return nil, refuse(op, ErrInvalidArgument, "nil context")
+	case params == nil:
+		return nil, refuse(op, ErrInvalidArgument, "no parameters")
+	}
+	c, err := t.newDataChannel(op, *params)
+	if err != nil {
+		return nil, err
+	}
+	select {
+	case <-c.isOpened:
+		return c, nil
+	case <-c.life.group.Context().Done():
+		return nil, ended(op, c.life.group.Cause())
+	case <-ctx.Done():
+		_ = c.Close()
+
+		return nil, opError(op, contextError(ctx))
+	}
+}
+
+// AcceptDataChannel returns the next channel that the peer has opened, and
+// waits for it. The channel is open, and has every message from the first.
+//
+// It returns the cause when the transport ends, the context's error when ctx
+// does, and [ErrInvalidState] while OnDataChannel has a handler.
+func (t *SCTPTransport) AcceptDataChannel(ctx context.Context) (*DataChannel, error) {
+	const op = "datachannel accept"
+	if err := t.alive().usable(op); err != nil {
+		return nil, err
+	}
+	if ctx == nil {
+		return nil, refuse(op, ErrInvalidArgument, "nil context")
+	}
+	for {
+		c, changed, handled := t.accepted.take()
+		switch {
+		case handled:
+			return nil, refuse(op, ErrInvalidState, "OnDataChannel has the channels")
+		case c != nil:
+			return c.(*DataChannel), nil //nolint:forcetypeassert // there is no other kind
+		}
+		select {
+		case <-changed:
+		case <-t.life.group.Context().Done():
+			return nil, ended(op, t.life.group.Cause())
+		case <-ctx.Done():
+			return nil, opError(op, contextError(ctx))
+		}
+	}
+}
+
+// OnDataChannel sets the handler of channels that the peer opens. It is called
+// for each on a goroutine of its own, gets those that waited first, and may
+// never return. In it the channel is open, and no message has been delivered.
+// It may be nil: channels wait for AcceptDataChannel then.
+func (t *SCTPTransport) OnDataChannel(handler func(*DataChannel)) {
+	if t.alive() == nil {
+		return
+	}
+	var take func(channel)
+	if handler != nil {
+		take = func(c channel) { handler(c.(*DataChannel)) } //nolint:forcetypeassert // there is no other kind
+	}
+	for _, c := range t.accepted.handle(take) {
+		t.life.group.Handle(func() { take(c) })
+	}
+}
+
+// OnDataChannelOpened sets a second handler of channels that the peer opens,
+// called like that of OnDataChannel and beside it. It does not take the
+// channels from AcceptDataChannel. It may be nil.
+func (t *SCTPTransport) OnDataChannelOpened(handler func(*DataChannel)) {
+	if t.alive() == nil {
+		return
+	}
+	var opened func(channel)
+	if handler != nil {
+		opened = func(c channel) { handler(c.(*DataChannel)) } //nolint:forcetypeassert // there is no other kind
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	t.onOpened = opened
+}
+
+// acceptStream makes a channel of a stream that the peer has opened. A stream
+// that does not begin as a channel must is reset, and nothing else is touched.
+func (t *SCTPTransport) acceptStream(stream *sctp.Stream) {
+	id := stream.StreamIdentifier()
+	if t.streams.known(id) {
+		return // negotiated, and made by us in the meantime
+	}
+	c, err := t.acceptChannel(stream, id)
+	if err != nil {
+		t.log.Warnf("stream %d is refused: %v", id, err)
+		_ = stream.Close()
+		if c != nil {
+			c.end(opError("datachannel accept", err))
+		}
+
+		return
+	}
+	t.life.mu.Lock()
+	opened := t.onOpened
+	t.life.mu.Unlock()
+	handler, ok := t.accepted.put(c)
+	if !ok {
+		t.log.Warnf("channel %d is closed: nobody accepts channels", id)
+		_ = c.Close()
+
+		return
+	}
+	if handler != nil {
+		t.life.group.Handle(func() { handler(c) })
+	}
+	if opened != nil {
+		t.life.group.Handle(func() { opened(c) })
+	}
+}
+
+func (t *SCTPTransport) acceptChannel(stream *sctp.Stream, id uint16) (*DataChannel, error) {
+	data, ppid, err := readStream(stream, make([]byte, firstRead), int(t.settings.SCTP.MaxMessageSize))
+	if err != nil {
+		return nil, err
+	}
+	if ppid != sctp.PayloadTypeWebRTCDCEP {
+		return nil, fmt.Errorf("the first message is of kind %d, not DCEP", ppid)
+	}
+	open, err := dcep.ParseOpen(data)
+	if err != nil {
+		return nil, err
+	}
+	ordered, maxRetransmits, maxPacketLifeTime := open.Reliability()
+	c, err := t.makeChannel("datachannel accept", DataChannelParameters{
+		Label: open.Label, Protocol: open.Protocol, ID: &id,
+		Ordered: ordered, MaxRetransmits: maxRetransmits, MaxPacketLifeTime: maxPacketLifeTime,
+	})
+	if err != nil {
+		return nil, err
+	}
+	stream.SetDefaultPayloadType(sctp.PayloadTypeWebRTCBinary)
+	if _, err = stream.WriteSCTP(dcep.Ack(), sctp.PayloadTypeWebRTCDCEP); err != nil {
+		return c, err
+	}
+	c.setReliability(stream)
+	c.attach(stream, true)
+
+	return c, nil
+}

@@ -1,0 +1,347 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"io"
+	"sync"
+
+	"github.com/pion/sctp"
+
+	"github.com/ctxrtc/webrtc/internal/dcep"
+)
+
+const (
+	// firstRead is the size of the buffer that a message is read into, in
+	// bytes; a larger one is read into memory of its own size.
+	firstRead = 1024
+
+	// Bounds of what waits for the program, in messages and bytes. When one is
+	// reached the channel is not read until something was received, and the
+	// association's window closes.
+	maxInboxMessages = 256
+	maxInboxBytes    = 1 << 20
+)
+
+// inbox holds the messages of a channel until the program takes them, by its
+// handler or by receiving.
+type inbox struct {
+	c *DataChannel
+
+	mu        sync.Mutex
+	messages  []DataChannelMessage
+	bytes     int
+	handler   func(DataChannelMessage)
+	unlimited bool          // nothing more can come but what is in memory already
+	discarded bool          // our own Close: nobody wants messages
+	ended     error         // why nothing more will come
+	changed   chan struct{} // closed at the next change; nil if nobody waits
+}
+
+func (b *inbox) init(c *DataChannel) { b.c = c }
+
+func (b *inbox) changedLocked() {
+	if b.changed != nil {
+		close(b.changed)
+		b.changed = nil
+	}
+}
+
+func (b *inbox) waitLocked() <-chan struct{} {
+	if b.changed == nil {
+		b.changed = make(chan struct{})
+	}
+
+	return b.changed
+}
+
+// put adds a message, and waits while the inbox is full.
+func (b *inbox) put(m DataChannelMessage) {
+	b.mu.Lock()
+	for !b.discarded && !b.unlimited && b.ended == nil &&
+		len(b.messages) > 0 && (len(b.messages) >= maxInboxMessages || b.bytes+len(m.Data) > maxInboxBytes) {
+		changed := b.waitLocked()
+		b.mu.Unlock()
+		<-changed
+		b.mu.Lock()
+	}
+	defer b.mu.Unlock()
+	if b.discarded || b.ended != nil {
+		return
+	}
+	b.messages = append(b.messages, m)
+	b.bytes += len(m.Data)
+	b.changedLocked()
+	if b.handler != nil {
+		b.c.callbacks.Post(b.c.life.group, b.deliver)
+	}
+}
+
+// deliver hands the oldest message to the handler. There is at least one call
+// of it for every message that waits while there is a handler.
+func (b *inbox) deliver() {
+	b.mu.Lock()
+	handler := b.handler
+	if handler == nil || len(b.messages) == 0 {
+		b.mu.Unlock()
+
+		return
+	}
+	m := b.popLocked()
+	b.mu.Unlock()
+	handler(m)
+}
+
+func (b *inbox) popLocked() DataChannelMessage {
+	m := b.messages[0]
+	b.messages[0] = DataChannelMessage{}
+	b.messages = b.messages[1:]
+	b.bytes -= len(m.Data)
+	if len(b.messages) == 0 {
+		b.messages = nil
+	}
+	b.changedLocked()
+
+	return m
+}
+
+// handle sets the handler, which gets what waits. With nil the inbox is the
+// receivers' again.
+func (b *inbox) handle(handler func(DataChannelMessage)) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.handler = handler
+	b.changedLocked()
+	if handler != nil {
+		for range b.messages {
+			b.c.callbacks.Post(b.c.life.group, b.deliver)
+		}
+	}
+}
+
+// discard drops what waits and what comes: the channel was closed by us.
+func (b *inbox) discard() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.discarded = true
+	b.messages, b.bytes = nil, 0
+	b.changedLocked()
+}
+
+// unlimit lets the rest in: the association has ended, and what it still has
+// is in memory already.
+func (b *inbox) unlimit() {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.unlimited = true
+	b.changedLocked()
+}
+
+// end tells receivers why nothing more comes. What waits is received first,
+// unless the end is our own.
+func (b *inbox) end(cause error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.ended = cause
+	if errors.Is(cause, ErrClosed) {
+		b.messages, b.bytes = nil, 0
+	}
+	b.changedLocked()
+}
+
+// next passes the oldest message to use, which tells whether it took it, and
+// waits for one if there is none.
+func (b *inbox) next(ctx context.Context, op string, use func(DataChannelMessage) bool) error {
+	for {
+		b.mu.Lock()
+		switch {
+		case b.handler != nil:
+			b.mu.Unlock()
+
+			return refuse(op, ErrInvalidState, "OnMessage has the messages")
+		case len(b.messages) > 0:
+			if use(b.messages[0]) {
+				b.popLocked()
+			}
+			b.mu.Unlock()
+
+			return nil
+		case b.discarded || b.ended != nil:
+			err := b.ended
+			b.mu.Unlock()
+			if err == nil {
+				err = ErrClosed
+			}
+
+			return ended(op, err)
+		}
+		changed := b.waitLocked()
+		b.mu.Unlock()
+
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return opError(op, contextError(ctx))
+		}
+	}
+}
+
+// OnMessage sets the handler of messages. It is called for one after the
+// other, in their order, and gets what has waited for it first. A handler that
+// blocks holds up its own channel alone.
+//
+// Receiving ends with [ErrInvalidState] while there is a handler. nil hands
+// the messages back to the receivers.
+func (c *DataChannel) OnMessage(handler func(msg DataChannelMessage)) {
+	if c.alive() != nil {
+		c.inbox.handle(handler)
+	}
+}
+
+// ReceiveContext returns the next message, and waits for it. Its data belongs
+// to the caller.
+//
+// It returns io.EOF after the peer has closed the channel or shut the
+// transport down, [ErrClosed] after our own Close, the cause of the end
+// otherwise, the context's error when ctx ends first, and [ErrInvalidState]
+// while OnMessage has a handler and in detached mode.
+func (c *DataChannel) ReceiveContext(ctx context.Context) (DataChannelMessage, error) {
+	const op = "datachannel receive"
+	if err := c.mayReceive(ctx, op); err != nil {
+		return DataChannelMessage{}, err
+	}
+	var message DataChannelMessage
+	err := c.inbox.next(ctx, op, func(m DataChannelMessage) bool {
+		message = m
+
+		return true
+	})
+
+	return message, err
+}
+
+// ReadMessage is ReceiveContext into a buffer of the caller's. It returns the
+// message's length in bytes, and whether it is text.
+//
+// A buffer that is too short gets nothing: the error is io.ErrShortBuffer, n
+// the length needed, and the message stays the next one.
+func (c *DataChannel) ReadMessage(ctx context.Context, buf []byte) (n int, isString bool, err error) {
+	const op = "datachannel read"
+	if err = c.mayReceive(ctx, op); err != nil {
+		return 0, false, err
+	}
+	short := false
+	err = c.inbox.next(ctx, op, func(m DataChannelMessage) bool {
+		n, isString = len(m.Data), m.IsString
+		short = n > len(buf)
+		if !short {
+			copy(buf, m.Data)
+		}
+
+		return !short
+	})
+	if err == nil && short {
+		err = &Error{Op: op, Err: io.ErrShortBuffer}
+	}
+
+	return n, isString, err
+}
+
+func (c *DataChannel) mayReceive(ctx context.Context, op string) error {
+	if err := c.alive().usable(op); err != nil {
+		return err
+	}
+	if ctx == nil {
+		return refuse(op, ErrInvalidArgument, "nil context")
+	}
+	if c.settings.Detach {
+		return refuse(op, ErrInvalidState, "channels are detached")
+	}
+
+	return nil
+}
+
+// read takes the channel's messages from the stream until it ends.
+func (c *DataChannel) read(stream *sctp.Stream) {
+	defer close(c.reading)
+	limit := int(c.sctp.settings.SCTP.MaxMessageSize)
+	buf := make([]byte, firstRead)
+	for {
+		data, ppid, err := readStream(stream, buf, limit)
+		if err != nil {
+			c.readEnded(stream, err)
+
+			return
+		}
+		message, ok := c.message(stream, data, ppid)
+		if ok {
+			c.acknowledged() // data says as much as the acknowledgement
+			c.inbox.put(message)
+		}
+	}
+}
+
+// readStream returns the next message. Its data lies in buf if it fits.
+func readStream(stream *sctp.Stream, buf []byte, limit int) ([]byte, sctp.PayloadProtocolIdentifier, error) {
+	n, ppid, err := stream.ReadSCTP(buf)
+	if errors.Is(err, io.ErrShortBuffer) {
+		if n > limit {
+			return nil, ppid, ErrMessageTooLarge
+		}
+		buf = make([]byte, n)
+		n, ppid, err = stream.ReadSCTP(buf)
+	}
+
+	return buf[:n], ppid, err
+}
+
+// message makes a message of what came on the stream; ok is false for what is
+// none.
+func (c *DataChannel) message(
+	stream *sctp.Stream, data []byte, ppid sctp.PayloadProtocolIdentifier,
+) (m DataChannelMessage, ok bool) {
+	switch ppid {
+	case sctp.PayloadTypeWebRTCDCEP:
+		if dcep.IsAck(data) {
+			c.setReliability(stream)
+			c.acknowledged()
+		}
+
+		return m, false
+	case sctp.PayloadTypeWebRTCString, sctp.PayloadTypeWebRTCBinary:
+		if cap(data) == firstRead { // the reader's buffer
+			data = append([]byte(nil), data...)
+		}
+		m.Data = data
+	case sctp.PayloadTypeWebRTCStringEmpty, sctp.PayloadTypeWebRTCBinaryEmpty:
+		m.Data = []byte{}
+	default:
+		c.sctp.log.Debugf("a message of the unknown kind %d was dropped", ppid)
+
+		return m, false
+	}
+	m.IsString = ppid == sctp.PayloadTypeWebRTCString || ppid == sctp.PayloadTypeWebRTCStringEmpty
+
+	return m, true
+}
+
+// readEnded closes the channel when the peer has closed it, or answered our
+// close. If the association itself has ended, its end says why.
+func (c *DataChannel) readEnded(stream *sctp.Stream, err error) {
+	if c.sctp.isShutting() || !errors.Is(err, io.EOF) && !errors.Is(err, ErrMessageTooLarge) {
+		return
+	}
+	c.life.mu.Lock()
+	cause := ended("datachannel", err)
+	if c.life.state == DataChannelStateClosing {
+		cause = ErrClosed
+	}
+	c.life.moveLocked(DataChannelStateClosing)
+	c.life.mu.Unlock()
+	// RFC 8831 6.7: the answer is a reset of our own stream.
+	// https://www.rfc-editor.org/rfc/rfc8831#section-6.7
+	if err := stream.Close(); err != nil {
+		c.sctp.log.Debugf("closing stream %d: %v", stream.StreamIdentifier(), err)
+	}
+	c.end(cause)
+}

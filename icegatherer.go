@@ -1,0 +1,291 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/logging"
+	"github.com/pion/stun/v4"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
+)
+
+// ICEGatherer gathers the local candidates of one [ICETransport].
+//
+// It is made by [API.NewICEGatherer] and has an agent with a goroutine from
+// then on, so it has to be closed, or handed to a transport, which owns it
+// then and closes it with itself.
+//
+// Its methods may be called from any goroutine and from every handler, with
+// the exception of GracefulClose.
+type ICEGatherer struct {
+	life     *life[ICEGathererState]
+	settings *SettingEngine
+	agent    *ice.Agent
+	remotes  *remoteLimits
+	log      logging.LeveledLogger
+
+	// check tells the transport of an authenticated connectivity check. It
+	// runs in the agent's loop.
+	check atomic.Pointer[func(message *stun.Message, pair *ice.CandidatePair)]
+
+	// Guarded by life.mu.
+	onCandidate func(*ICECandidate)
+	local       []ICECandidate
+	claimed     bool // by a transport
+}
+
+// NewICEGatherer makes a gatherer and its agent. Nothing is sent before
+// [ICEGatherer.Gather]. The options and the settings of the API are checked
+// here; if they are refused, nothing is left behind.
+func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
+	const op = "ice new gatherer"
+	if err := api.ready(op); err != nil {
+		return nil, err
+	}
+	urls, err := serverURLs(opts.ICEServers)
+	if err != nil {
+		return nil, opError(op, err)
+	}
+	g := &ICEGatherer{
+		life: newLife("ice gatherer", gathererTransitions,
+			ICEGathererStateNew, ICEGathererStateClosed, new(lifecycle.Queue)),
+		settings: api.settings,
+		remotes:  newRemoteLimits(&api.settings.ICE),
+		log:      api.settings.loggerFactory().NewLogger("ortc"),
+	}
+	agentOptions, err := api.settings.iceAgentOptions(urls, opts.ICEGatherPolicy)
+	if err != nil {
+		return nil, opError(op, err)
+	}
+	agentOptions = append(agentOptions,
+		ice.WithRemoteIPFilter(g.remotes.accept),
+		ice.WithBindingRequestHandler(g.onBindingRequest))
+	if g.agent, err = ice.NewAgentWithOptions(agentOptions...); err != nil {
+		return nil, opError(op, err)
+	}
+	if err = g.agent.OnCandidate(g.onAgentCandidate); err != nil {
+		return nil, opError(op, errors.Join(err, g.agent.Close()))
+	}
+
+	return g, nil
+}
+
+// Gather starts gathering and returns at once. Candidates are told to the
+// handler of OnLocalCandidate, nil after the last one.
+//
+// It fails with [ErrInvalidState] when it has been called before, and when the
+// gatherer is closed.
+func (g *ICEGatherer) Gather() error { return g.gather("ice gather") }
+
+// GatherContext gathers and waits for the end of it. It returns the
+// candidates.
+//
+// If the context ends first, gathering is over all the same: the state is
+// complete, the nil candidate is told, the transport lives, and what was found
+// so far is returned with the context's error. What servers answer later is
+// not told any more.
+func (g *ICEGatherer) GatherContext(ctx context.Context) ([]ICECandidate, error) {
+	const op = "ice gather"
+	if ctx == nil {
+		return nil, refuse(op, ErrInvalidArgument, "nil context")
+	}
+	if err := g.gather(op); err != nil {
+		return nil, err
+	}
+	_, err := g.life.await(ctx, op, ICEGathererStateComplete)
+	if err != nil && g.life.group.Cause() == nil {
+		g.complete()
+	}
+	candidates, _ := g.GetLocalCandidates()
+
+	return candidates, err
+}
+
+func (g *ICEGatherer) gather(op string) error {
+	if err := g.alive().usable(op); err != nil {
+		return err
+	}
+	g.life.mu.Lock()
+	state := g.life.state
+	ok := state == ICEGathererStateNew && g.life.moveLocked(ICEGathererStateGathering)
+	g.life.mu.Unlock()
+	if !ok {
+		return refuse(op, ErrInvalidState, "gatherer is %s", state)
+	}
+	if err := g.agent.GatherCandidates(); err != nil {
+		g.complete() // never left at gathering
+
+		return opError(op, err)
+	}
+
+	return nil
+}
+
+// onAgentCandidate runs on the agent's notifier, in the order of gathering.
+func (g *ICEGatherer) onAgentCandidate(found ice.Candidate) {
+	if found == nil {
+		g.complete()
+
+		return
+	}
+	candidate, err := newICECandidateFromICE(found, "", 0)
+	if err != nil {
+		g.log.Warnf("a gathered candidate cannot be told: %v", err)
+
+		return
+	}
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	if g.life.state != ICEGathererStateGathering {
+		return // nothing comes after the nil candidate
+	}
+	g.local = append(g.local, candidate)
+	g.remotes.setLocal(len(g.local))
+	g.postCandidateLocked(&candidate)
+}
+
+// complete ends gathering: the state first, then the nil candidate, so that a
+// handler of either sees the state complete.
+func (g *ICEGatherer) complete() {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	if g.life.moveLocked(ICEGathererStateComplete) {
+		g.postCandidateLocked(nil)
+	}
+}
+
+func (g *ICEGatherer) postCandidateLocked(candidate *ICECandidate) {
+	g.life.events.Post(g.life.group, func() {
+		g.life.mu.Lock()
+		handler := g.onCandidate
+		g.life.mu.Unlock()
+		if handler != nil {
+			handler(candidate)
+		}
+	})
+}
+
+// onBindingRequest runs in the agent's loop for every connectivity check that
+// carried the right password.
+func (g *ICEGatherer) onBindingRequest(
+	message *stun.Message, local, remote ice.Candidate, pair *ice.CandidatePair,
+) (nominate bool) {
+	if check := g.check.Load(); check != nil {
+		(*check)(message, pair)
+	}
+	if user := g.settings.ICE.BindingRequestHandler; user != nil {
+		return user(message, local, remote, pair)
+	}
+
+	return false
+}
+
+// GetLocalParameters returns the ufrag and password of the agent, and whether
+// it is lite. They do not change.
+func (g *ICEGatherer) GetLocalParameters() (ICEParameters, error) {
+	const op = "ice local parameters"
+	if err := g.alive().usable(op); err != nil {
+		return ICEParameters{}, err
+	}
+	ufrag, password, err := g.agent.GetLocalUserCredentials()
+	if err != nil {
+		return ICEParameters{}, opError(op, g.closedError(err))
+	}
+
+	return ICEParameters{UsernameFragment: ufrag, Password: password, ICELite: g.settings.ICE.Lite}, nil
+}
+
+// GetLocalCandidates returns the candidates gathered so far.
+func (g *ICEGatherer) GetLocalCandidates() ([]ICECandidate, error) {
+	if err := g.alive().usable("ice local candidates"); err != nil {
+		return nil, err
+	}
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+
+	return slices.Clone(g.local), nil
+}
+
+// OnLocalCandidate sets the handler that is told every candidate found from
+// now on, and nil once after the last one. It may be nil.
+func (g *ICEGatherer) OnLocalCandidate(handler func(*ICECandidate)) {
+	if g.alive() == nil {
+		return
+	}
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	g.onCandidate = handler
+}
+
+// OnStateChange sets the handler of state changes. It may be nil.
+func (g *ICEGatherer) OnStateChange(handler func(ICEGathererState)) { g.alive().onState(handler) }
+
+// State returns the present state.
+func (g *ICEGatherer) State() ICEGathererState { return g.alive().current() }
+
+// Close ends the gatherer and releases its sockets. A transport that was
+// started with it ends too, with [ErrClosed]. It is idempotent and waits for
+// no handler.
+func (g *ICEGatherer) Close() error {
+	if err := g.alive().usable("ice gatherer close"); err != nil {
+		return err
+	}
+	g.end(ErrClosed)
+	g.life.awaitTorn()
+
+	return nil
+}
+
+// GracefulClose is Close, and waits for the handlers. It must not be called
+// from one.
+func (g *ICEGatherer) GracefulClose() error { return g.alive().graceful(g.Close()) }
+
+func (g *ICEGatherer) end(cause error) {
+	g.life.mu.Lock()
+	g.life.moveLocked(ICEGathererStateClosed)
+	g.life.mu.Unlock()
+	g.life.end(cause, func() {
+		// Waits for the agent's goroutines. Those of them that run code of
+		// ours never wait for anything but a lock that guards fields.
+		if err := g.agent.GracefulClose(); err != nil {
+			g.log.Warnf("closing the agent: %v", err)
+		}
+	})
+}
+
+// claim makes the gatherer a transport's, once.
+func (g *ICEGatherer) claim() error {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	switch {
+	case g.life.state == ICEGathererStateClosed:
+		return fmt.Errorf("%w: gatherer is closed: %w", ErrInvalidState, ErrClosed)
+	case g.claimed:
+		return fmt.Errorf("%w: gatherer belongs to another transport", ErrInvalidState)
+	}
+	g.claimed = true
+
+	return nil
+}
+
+// closedError replaces the agent's word for closed by the cause of the end.
+func (g *ICEGatherer) closedError(err error) error {
+	if cause := g.life.group.Cause(); cause != nil && errors.Is(err, ice.ErrClosed) {
+		return cause
+	}
+
+	return err
+}
+
+func (g *ICEGatherer) alive() *life[ICEGathererState] {
+	if g == nil {
+		return nil
+	}
+
+	return g.life
+}

@@ -1,0 +1,664 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/stun/v4"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
+	"github.com/ctxrtc/webrtc/internal/mux"
+)
+
+// ICETransport finds a working path to the peer and keeps it working. It is
+// the bottom of a stack: [DTLSTransport] stands on it.
+//
+// A transport is started once, by [ICETransport.StartContext], and never
+// again. It owns its gatherer.
+//
+// When the agent has given up, the state is failed. By default that is the
+// end: the layers above are closed with [ErrICEFailed]. ICESettings.FailedGrace
+// gives a restart time to mend it.
+//
+// The package documentation says when its methods may be called and what ends
+// them.
+type ICETransport struct {
+	life *life[ICETransportState]
+
+	// ready is closed when the first valid pair is known, and packets can be
+	// written.
+	ready chan struct{}
+
+	// Guarded by life.mu.
+	gatherer   *ICEGatherer
+	role       ICERole
+	remote     ICEParameters
+	started    bool
+	startErr   error // of a start that failed
+	conn       *ice.Conn
+	mux        *mux.Mux
+	claimed    bool // by a DTLS transport
+	valid      bool // there was a valid pair
+	isReady    bool // ready is closed
+	stopGrace  func() bool
+	onPair     func(*ICECandidatePair)
+	remoteSeen map[string]struct{} // signaled candidates, by type and address
+}
+
+// NewICETransport makes a transport. gatherer may be nil, and given to Start
+// then. If it is not nil the transport owns it from now on.
+//
+// A gatherer that is closed or that belongs to another transport is reported
+// by the first call.
+func (api *API) NewICETransport(gatherer *ICEGatherer) *ICETransport {
+	const op = "ice new transport"
+	t := &ICETransport{
+		life: newLife("ice", iceTransitions,
+			ICETransportStateNew, ICETransportStateClosed, new(lifecycle.Queue)),
+		ready:      make(chan struct{}),
+		remoteSeen: make(map[string]struct{}),
+	}
+	err := api.ready(op)
+	if err == nil && gatherer != nil {
+		err = t.adopt(op, gatherer)
+	}
+	if err != nil {
+		t.end(err, ICETransportStateClosed)
+	}
+
+	return t
+}
+
+// adopt makes the gatherer the transport's own: it ends with it, and shares
+// its event queue.
+func (t *ICETransport) adopt(op string, g *ICEGatherer) error {
+	if err := g.alive().usable(op); err != nil {
+		return err
+	}
+	if err := g.claim(); err != nil {
+		return opError(op, err)
+	}
+	t.life.mu.Lock()
+	t.gatherer = g
+	own := t.life.events
+	t.life.events = g.life.events
+	t.life.mu.Unlock()
+	own.Forward(g.life.events)
+
+	check := t.onCheck
+	g.check.Store(&check)
+	t.life.group.Follow(g.life.group, lifecycle.Follower{
+		End:      func(cause error) { t.end(cause, ICETransportStateClosed) },
+		Shutdown: t.Shutdown,
+	})
+
+	return nil
+}
+
+// Start is [ICETransport.StartContext] without a limit. It ends when the agent
+// has connected or failed.
+func (t *ICETransport) Start(gatherer *ICEGatherer, params ICEParameters, role *ICERole) error {
+	return t.StartContext(context.Background(), gatherer, params, role)
+}
+
+// StartContext starts connectivity checks towards the peer whose parameters
+// were signaled, and returns when a candidate pair has been nominated. Remote
+// candidates may be added before and while it runs.
+//
+// gatherer may be nil if the transport was made with one. role nil means
+// controlled, as in W3C's ORTC.
+//
+// Errors: [ErrInvalidState] and [ErrInvalidArgument] for a call that is
+// refused and changes nothing; [ErrICEFailed] when no pair works; the
+// context's error and cause when ctx ends first, and the transport is closed
+// then; [ErrClosed] after Stop.
+func (t *ICETransport) StartContext(
+	ctx context.Context, gatherer *ICEGatherer, params ICEParameters, role *ICERole,
+) error {
+	const op = "ice start"
+	if err := t.begin(ctx, op, gatherer, params, role); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		err := opError(op, contextError(ctx))
+		t.end(err, ICETransportStateClosed)
+
+		return t.failed(err)
+	}
+	release := lifecycle.AbortOnDone(ctx, func() {
+		t.end(opError(op, contextError(ctx)), ICETransportStateClosed)
+	})
+	err := t.connect(params)
+	if !release() {
+		err = opError(op, contextError(ctx))
+	}
+
+	return t.failed(opError(op, err))
+}
+
+// begin refuses what cannot be started, and takes the transport to checking.
+func (t *ICETransport) begin(
+	ctx context.Context, op string, gatherer *ICEGatherer, params ICEParameters, role *ICERole,
+) error {
+	if err := t.alive().usable(op); err != nil {
+		return err
+	}
+	asked := ICERoleControlled
+	if role != nil {
+		asked = *role
+	}
+	if ctx == nil {
+		return refuse(op, ErrInvalidArgument, "nil context")
+	}
+	if err := params.validate(); err != nil {
+		return opError(op, err)
+	}
+	if asked != ICERoleControlling && asked != ICERoleControlled {
+		return refuse(op, ErrInvalidArgument, "role %d is neither controlling nor controlled", asked)
+	}
+
+	t.life.mu.Lock()
+	own, started := t.gatherer, t.started
+	err := t.refusalLocked(op)
+	if err == nil && own == nil && gatherer == nil {
+		err = refuse(op, ErrInvalidArgument, "no gatherer")
+	}
+	if err == nil && own != nil && gatherer != nil && own != gatherer {
+		err = refuse(op, ErrInvalidArgument, "the transport has another gatherer already")
+	}
+	if err == nil {
+		t.started = true // nobody else starts it while the gatherer is taken
+	}
+	t.life.mu.Unlock()
+	if err == nil && own == nil {
+		if err = t.adopt(op, gatherer); err != nil {
+			t.life.mu.Lock()
+			t.started = started
+			t.life.mu.Unlock()
+		}
+	}
+	if err != nil {
+		return err
+	}
+
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	t.role, t.remote = asked, params
+	if !t.life.moveLocked(ICETransportStateChecking) {
+		return refuse(op, ErrInvalidState, "%w", t.causeOr(ErrClosed))
+	}
+
+	return nil
+}
+
+func (t *ICETransport) refusalLocked(op string) error {
+	switch {
+	case t.startErr != nil:
+		return refuse(op, ErrInvalidState, "an earlier start failed: %w", t.startErr)
+	case t.life.state != ICETransportStateNew:
+		return refuse(op, ErrInvalidState, "transport is %s: %w", t.life.state, t.causeOr(errStartedBefore))
+	case t.started:
+		return refuse(op, ErrInvalidState, "%w", errStartedBefore)
+	}
+
+	return nil
+}
+
+var errStartedBefore = errors.New("it has been started before")
+
+func (t *ICETransport) causeOr(err error) error {
+	if cause := t.life.group.Cause(); cause != nil {
+		return cause
+	}
+
+	return err
+}
+
+// connect runs the agent until it has nominated a pair or failed.
+func (t *ICETransport) connect(params ICEParameters) error {
+	t.life.mu.Lock()
+	agent, role := t.gatherer.agent, t.role
+	t.life.mu.Unlock()
+
+	start := agent.StartAccept
+	if role == ICERoleControlling {
+		start = agent.StartDial
+	}
+	err := errors.Join(
+		agent.OnConnectionStateChange(t.onAgentState),
+		agent.OnSelectedCandidatePairChange(t.onAgentPair),
+		agent.SetRemoteICELite(params.ICELite))
+	if err == nil {
+		var conn *ice.Conn
+		if conn, err = start(params.UsernameFragment, params.Password); err == nil {
+			t.attach(conn)
+		}
+	}
+	if err != nil {
+		err = t.causeOr(err)
+		t.end(err, ICETransportStateFailed)
+
+		return err
+	}
+
+	state, err := t.life.await(context.Background(), "ice start",
+		ICETransportStateConnected, ICETransportStateFailed, ICETransportStateClosed)
+	if err == nil && state != ICETransportStateConnected {
+		err = t.causeOr(ErrICEFailed)
+	}
+	if state == ICETransportStateFailed {
+		t.giveUp()
+	}
+
+	return err
+}
+
+func (t *ICETransport) attach(conn *ice.Conn) {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	t.conn = conn
+	t.mux = mux.New(conn)
+	if t.valid {
+		t.readyLocked()
+	}
+}
+
+// failed notes the error of a start, so that a second one can give it.
+func (t *ICETransport) failed(err error) error {
+	if err != nil {
+		t.life.mu.Lock()
+		t.startErr = err
+		t.life.mu.Unlock()
+	}
+
+	return err
+}
+
+// onAgentState runs on the agent's notifier, in the order of its changes.
+func (t *ICETransport) onAgentState(agentState ice.ConnectionState) {
+	state := newICETransportStateFromICE(agentState)
+	if state == ICETransportStateClosed {
+		return // the agent is closed by us alone, and that is told by end
+	}
+	t.life.mu.Lock()
+	moved := t.life.group.Cause() == nil && t.life.moveLocked(state)
+	if moved && state == ICETransportStateConnected {
+		t.readyLocked()
+	}
+	t.life.mu.Unlock()
+	if moved && state == ICETransportStateFailed {
+		// Not on the agent's own goroutine, which closing the agent waits for.
+		t.life.group.Go(t.giveUp)
+	}
+}
+
+// giveUp ends a failed transport, at once or when its grace is over. A restart
+// in the meantime takes it out of failed.
+func (t *ICETransport) giveUp() {
+	t.life.mu.Lock()
+	grace := t.gatherer.settings.ICE.FailedGrace
+	scheduled := t.stopGrace != nil
+	if grace > 0 && !scheduled {
+		t.stopGrace = t.life.group.After(grace, func() {
+			if t.State() == ICETransportStateFailed {
+				t.end(opError("ice", ErrICEFailed), ICETransportStateFailed)
+			}
+		})
+	}
+	t.life.mu.Unlock()
+	if grace == 0 {
+		t.end(opError("ice", ErrICEFailed), ICETransportStateFailed)
+	}
+}
+
+// onAgentPair runs on the agent's notifier.
+func (t *ICETransport) onAgentPair(local, remote ice.Candidate) {
+	pair, err := newPairFromICE(local, remote)
+	if err != nil {
+		return
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	if t.life.state == ICETransportStateClosed {
+		return
+	}
+	t.life.events.Post(t.life.group, func() {
+		t.life.mu.Lock()
+		handler := t.onPair
+		t.life.mu.Unlock()
+		if handler != nil {
+			handler(pair)
+		}
+	})
+}
+
+// onCheck runs in the agent's loop for every authenticated check. The role
+// that the peer has in it is the opposite of ours, also after a role conflict
+// (RFC 8445 7.3.1.1), of which the agent tells nothing else.
+// https://www.rfc-editor.org/rfc/rfc8445#section-7.3.1.1
+func (t *ICETransport) onCheck(message *stun.Message, pair *ice.CandidatePair) {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	switch {
+	case message.Contains(stun.AttrICEControlling):
+		t.role = ICERoleControlled
+	case message.Contains(stun.AttrICEControlled):
+		t.role = ICERoleControlling
+	}
+	// A pair with a response is valid, and packets can be written before it is
+	// nominated. The agent has no event for it, but the peer's own check
+	// arrives at about the same time.
+	if pair != nil && pair.ResponsesReceived() > 0 {
+		t.readyLocked()
+	}
+}
+
+// readyLocked notes a valid pair. A check may arrive before the start has its
+// connection in hand.
+func (t *ICETransport) readyLocked() {
+	t.valid = true
+	if t.mux != nil && !t.isReady {
+		t.isReady = true
+		close(t.ready)
+	}
+}
+
+// end ends the transport, what stands on it, and its gatherer.
+func (t *ICETransport) end(cause error, to ICETransportState) {
+	t.life.mu.Lock()
+	t.life.moveLocked(to)
+	g, stopGrace := t.gatherer, t.stopGrace
+	t.life.mu.Unlock()
+	if stopGrace != nil {
+		stopGrace()
+	}
+	t.life.end(cause, func() {
+		if g != nil {
+			g.end(cause)
+		}
+	})
+}
+
+// Stop closes the transport and its gatherer, and everything that stands on
+// it, with [ErrClosed]. It is idempotent, waits for no handler, and ends every
+// call that waits. It always returns nil on a transport made by its
+// constructor.
+func (t *ICETransport) Stop() error {
+	if err := t.alive().usable("ice stop"); err != nil {
+		return err
+	}
+	t.stop(ErrClosed)
+
+	return nil
+}
+
+func (t *ICETransport) stop(cause error) {
+	t.end(cause, ICETransportStateClosed)
+	t.life.awaitTorn()
+	t.life.mu.Lock()
+	g := t.gatherer
+	t.life.mu.Unlock()
+	if g != nil {
+		g.life.awaitTorn()
+	}
+}
+
+// Shutdown ends what stands on the transport gracefully, then stops it. If ctx
+// ends first the rest is stopped at once, and the error says what was lost.
+func (t *ICETransport) Shutdown(ctx context.Context) error {
+	const op = "ice shutdown"
+	if err := t.alive().usable(op); err != nil {
+		return err
+	}
+	if ctx == nil {
+		return refuse(op, ErrInvalidArgument, "nil context")
+	}
+	err := t.life.group.Shutdown(ctx)
+	t.stop(ErrClosed)
+
+	return opError(op, errors.Join(err, t.life.group.WaitTasks(ctx)))
+}
+
+// GracefulStop is Shutdown without a limit, and waits for the handlers. It
+// must not be called from one.
+func (t *ICETransport) GracefulStop() error {
+	return t.alive().graceful(t.Shutdown(context.Background()))
+}
+
+// Run owns the transport until ctx or the transport ends, closes what is left,
+// and returns when every goroutine and handler of it and of what stands on it
+// has finished. It returns nil after our own Stop, and the first reason
+// otherwise. It must not be called from a handler.
+func (t *ICETransport) Run(ctx context.Context) error { return t.alive().run(ctx, t.stop) }
+
+// Context is done when the transport has ended, or has failed for good. Its
+// cause says why.
+func (t *ICETransport) Context() context.Context { return t.alive().context() }
+
+// AwaitState blocks until one of the states is reached, or was there already.
+// It returns that state; the cause when the transport ends before, and the
+// context's error when ctx does.
+func (t *ICETransport) AwaitState(ctx context.Context, states ...ICETransportState) (ICETransportState, error) {
+	return t.alive().await(ctx, "ice await state", states...)
+}
+
+// State returns the present state.
+func (t *ICETransport) State() ICETransportState { return t.alive().current() }
+
+// Role returns the role that we have in the checks: the one given to Start,
+// or its opposite when a role conflict was decided against us. Before Start it
+// is unknown, the zero value.
+func (t *ICETransport) Role() ICERole {
+	if t.alive() == nil {
+		return 0
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+
+	return t.role
+}
+
+// OnConnectionStateChange sets the handler of state changes. It may be nil.
+func (t *ICETransport) OnConnectionStateChange(handler func(ICETransportState)) {
+	t.alive().onState(handler)
+}
+
+// OnSelectedCandidatePairChange sets the handler that is told every newly
+// selected pair. It may be nil.
+func (t *ICETransport) OnSelectedCandidatePairChange(handler func(*ICECandidatePair)) {
+	if t.alive() == nil {
+		return
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	t.onPair = handler
+}
+
+// GetLocalParameters returns the gatherer's parameters.
+func (t *ICETransport) GetLocalParameters() (ICEParameters, error) {
+	g, err := t.ownGatherer("ice local parameters")
+	if err != nil {
+		return ICEParameters{}, err
+	}
+
+	return g.GetLocalParameters()
+}
+
+// GetRemoteParameters returns the parameters given to Start, and
+// [ErrInvalidState] before.
+func (t *ICETransport) GetRemoteParameters() (ICEParameters, error) {
+	const op = "ice remote parameters"
+	if err := t.alive().usable(op); err != nil {
+		return ICEParameters{}, err
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	if t.remote.UsernameFragment == "" {
+		return ICEParameters{}, refuse(op, ErrInvalidState, "not started")
+	}
+
+	return t.remote, nil
+}
+
+// SetRemoteCandidates adds the candidates that were signaled. It adds all or
+// none of those that are well formed and allowed: the first one that is not is
+// the error.
+func (t *ICETransport) SetRemoteCandidates(candidates []ICECandidate) error {
+	const op = "ice set remote candidates"
+	if err := t.mayAdd(op); err != nil {
+		return err
+	}
+	for i := range candidates {
+		if _, err := t.checkRemote(op, &candidates[i]); err != nil {
+			return err
+		}
+	}
+	for i := range candidates {
+		if err := t.addRemote(op, &candidates[i]); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// AddRemoteCandidate adds one candidate that was signaled, before or after
+// Start. nil means that there are no more. A candidate that was added before
+// is ignored.
+//
+// Refused are candidates beyond ICESettings.MaxRemoteCandidates, TCP
+// candidates unless dialling is enabled, and addresses that the settings do
+// not allow: unspecified always, loopback and link-local by default.
+func (t *ICETransport) AddRemoteCandidate(candidate *ICECandidate) error {
+	const op = "ice add remote candidate"
+	if err := t.mayAdd(op); err != nil {
+		return err
+	}
+	if candidate == nil {
+		return nil
+	}
+
+	return t.addRemote(op, candidate)
+}
+
+func (t *ICETransport) mayAdd(op string) error {
+	if _, err := t.ownGatherer(op); err != nil {
+		return err
+	}
+	if cause := t.life.group.Cause(); cause != nil {
+		return refuse(op, ErrInvalidState, "transport has ended: %w", cause)
+	}
+
+	return nil
+}
+
+// checkRemote refuses what may not be added.
+func (t *ICETransport) checkRemote(op string, candidate *ICECandidate) (ice.Candidate, error) {
+	remote, err := candidate.ToICE()
+	if err != nil {
+		return nil, refuse(op, ErrInvalidArgument, "%w", err)
+	}
+	g := t.gatherer
+	if ip := net.ParseIP(remote.Address()); ip != nil && !g.remotes.allowed(ip) {
+		return nil, refuse(op, ErrInvalidArgument, "address %s is not allowed", ip)
+	} else if ip == nil && !strings.HasSuffix(remote.Address(), ".local") {
+		return nil, refuse(op, ErrInvalidArgument, "address %q is neither an IP address nor a .local name", remote.Address())
+	}
+	if remote.NetworkType().IsTCP() && remote.TCPType() == ice.TCPTypePassive && !g.settings.ICE.EnableActiveTCP {
+		return nil, refuse(op, ErrInvalidArgument, "dialling TCP candidates is not enabled")
+	}
+
+	return remote, nil
+}
+
+func (t *ICETransport) addRemote(op string, candidate *ICECandidate) error {
+	remote, err := t.checkRemote(op, candidate)
+	if err != nil {
+		return err
+	}
+	key := fmt.Sprint(remote.Type(), remote.NetworkType(), remote.TCPType(), remote.Address(), remote.Port())
+	t.life.mu.Lock()
+	_, seen := t.remoteSeen[key]
+	t.life.mu.Unlock()
+	if seen {
+		return nil
+	}
+	if !t.gatherer.remotes.reserve(net.ParseIP(remote.Address())) {
+		return refuse(op, ErrInvalidState, "too many remote candidates")
+	}
+	t.life.mu.Lock()
+	t.remoteSeen[key] = struct{}{}
+	t.life.mu.Unlock()
+
+	return opError(op, t.gatherer.agent.AddRemoteCandidate(remote))
+}
+
+func (t *ICETransport) ownGatherer(op string) (*ICEGatherer, error) {
+	if err := t.alive().usable(op); err != nil {
+		return nil, err
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	if t.gatherer == nil {
+		return nil, refuse(op, ErrInvalidState, "%w", t.causeOr(errNoGatherer))
+	}
+
+	return t.gatherer, nil
+}
+
+var errNoGatherer = errors.New("the transport has no gatherer yet")
+
+func (t *ICETransport) alive() *life[ICETransportState] {
+	if t == nil {
+		return nil
+	}
+
+	return t.life
+}
+
+// What the layer above needs of the transport.
+
+// events is the queue of the stack.
+func (t *ICETransport) events() *lifecycle.Queue {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+
+	return t.life.events
+}
+
+// claim gives the path to a layer above, once, while it leads somewhere.
+func (t *ICETransport) claim(op string) error {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	switch t.life.state {
+	case ICETransportStateChecking, ICETransportStateConnected,
+		ICETransportStateCompleted, ICETransportStateDisconnected:
+	case ICETransportStateNew, ICETransportStateFailed, ICETransportStateClosed, ICETransportStateUnknown:
+		return refuse(op, ErrInvalidState, "ICE transport is %s: %w", t.life.state, t.causeOr(errNotStarted))
+	}
+	if t.claimed {
+		return refuse(op, ErrInvalidState, "the ICE transport carries another DTLS transport")
+	}
+	t.claimed = true
+
+	return nil
+}
+
+// path is where packets go, from the first valid pair on.
+func (t *ICETransport) path() *icePath {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+
+	return &icePath{t.mux}
+}
+
+// icePath is the demultiplexer as the DTLS layer sees it: a way for records.
+type icePath struct{ *mux.Mux }
+
+func (p *icePath) Read(b []byte) (int, error) { return p.ReadDTLS(b) }
+
+var errNotStarted = errors.New("it is not started")

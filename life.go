@@ -1,0 +1,226 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
+)
+
+// life is what every transport and channel has in common: its state, with the
+// lock that guards it, the group of its goroutines and the queue of its stack.
+//
+// Its methods take a nil *life, which is what a zero transport has, and answer
+// with an error: no public call panics.
+type life[S comparable] struct {
+	layer  string // names the operations in errors: "ice", "dtls", …
+	legal  transitions[S]
+	closed S
+	group  *lifecycle.Group
+
+	// mu guards the fields below and those of the object whose life it is.
+	mu      sync.Mutex
+	events  *lifecycle.Queue
+	state   S
+	handler func(S)
+	waiters []*stateWaiter[S]
+
+	// torn is closed when the one call that ended the life has released what
+	// the object held.
+	torn chan struct{}
+}
+
+type stateWaiter[S comparable] struct {
+	states  []S
+	reached chan S // of one
+}
+
+func newLife[S comparable](layer string, legal transitions[S], first, closed S, events *lifecycle.Queue) *life[S] {
+	return &life[S]{
+		layer: layer, legal: legal, closed: closed, state: first,
+		group: lifecycle.NewGroup(), events: events, torn: make(chan struct{}),
+	}
+}
+
+// moveLocked changes the state if the table in state.go allows it, and tells
+// handlers and waiters. It returns false, and nothing has changed, otherwise.
+func (l *life[S]) moveLocked(to S) bool {
+	if !l.legal.allows(l.state, to) {
+		return false
+	}
+	l.state = to
+	l.waiters = slices.DeleteFunc(l.waiters, func(w *stateWaiter[S]) bool {
+		if !slices.Contains(w.states, to) {
+			return false
+		}
+		w.reached <- to
+
+		return true
+	})
+	if l.events == nil { // nobody is told, as of a data channel
+		return true
+	}
+	// Under the lock, so that the order of the events is that of the changes.
+	l.events.Post(l.group, func() {
+		l.mu.Lock()
+		handler := l.handler
+		l.mu.Unlock()
+		if handler != nil {
+			handler(to)
+		}
+	})
+
+	return true
+}
+
+// end ends the life with a cause, and everything that stands on it, then
+// releases what the object held. All but the first call return at once; what
+// the first one has not released yet is waited for with awaitTorn.
+func (l *life[S]) end(cause error, release func()) {
+	if l.group.End(cause) {
+		release()
+		close(l.torn)
+	}
+}
+
+func (l *life[S]) awaitTorn() { <-l.torn }
+
+// current is the state, the zero value of a nil life.
+func (l *life[S]) current() (state S) {
+	if l == nil {
+		return state
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.state
+}
+
+func (l *life[S]) onState(handler func(S)) {
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.handler = handler
+}
+
+// context is the object's Context; that of a nil life has ended.
+func (l *life[S]) context() context.Context {
+	if l == nil {
+		return endedContext
+	}
+
+	return l.group.Context()
+}
+
+// endedContext is the context of transports that were not made by their
+// constructor.
+var endedContext = func() context.Context {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(errNotConstructed)
+
+	return ctx
+}()
+
+var errNotConstructed = errors.New("nil, or not made by its constructor")
+
+// usable is the error of a call on an object that has no life.
+func (l *life[S]) usable(op string) error {
+	if l == nil {
+		return refuse(op, ErrInvalidState, "%w", errNotConstructed)
+	}
+
+	return nil
+}
+
+// cause is why the life has ended, as an error of op.
+func (l *life[S]) cause(op string) error {
+	return opError(op, l.group.Cause())
+}
+
+// await blocks until one of the states is entered or was there already, until
+// the life or the context ends. What comes first counts.
+func (l *life[S]) await(ctx context.Context, op string, states ...S) (S, error) {
+	var none S
+	switch {
+	case l == nil:
+		return none, l.usable(op)
+	case ctx == nil:
+		return l.current(), refuse(op, ErrInvalidArgument, "nil context")
+	case len(states) == 0:
+		return l.current(), refuse(op, ErrInvalidArgument, "no state to wait for")
+	}
+
+	w := &stateWaiter[S]{states: states, reached: make(chan S, 1)}
+	l.mu.Lock()
+	if state := l.state; slices.Contains(states, state) {
+		l.mu.Unlock()
+
+		return state, nil
+	}
+	l.waiters = append(l.waiters, w)
+	l.mu.Unlock()
+	defer l.forget(w)
+
+	var err error
+	select {
+	case state := <-w.reached:
+		return state, nil
+	case <-l.group.Context().Done():
+		err = l.cause(op)
+	case <-ctx.Done():
+		err = opError(op, contextError(ctx))
+	}
+	// A state that was reached counts, whatever ended in the same instant.
+	select {
+	case state := <-w.reached:
+		return state, nil
+	default:
+		return l.current(), err
+	}
+}
+
+func (l *life[S]) forget(w *stateWaiter[S]) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.waiters = slices.DeleteFunc(l.waiters, func(other *stateWaiter[S]) bool { return other == w })
+}
+
+// run is Run: it owns the rest of the life. stop ends it with a cause, and
+// moves what has ended by itself on to closed.
+func (l *life[S]) run(ctx context.Context, stop func(cause error)) error {
+	op := "run"
+	if l == nil {
+		return l.usable(op)
+	}
+	op = l.layer + " run"
+	if ctx == nil {
+		return refuse(op, ErrInvalidArgument, "nil context")
+	}
+	release := lifecycle.AbortOnDone(ctx, func() { stop(opError(op, contextError(ctx))) })
+	<-l.group.Context().Done()
+	release()
+	stop(ErrClosed)
+	l.awaitTorn()
+	if err := l.group.Wait(context.Background()); err != nil {
+		return opError(op, err)
+	}
+	if cause := l.group.Cause(); !errors.Is(cause, ErrClosed) {
+		return cause
+	}
+
+	return nil
+}
+
+// graceful waits, after a shutdown, for the handlers as pion's Graceful calls
+// do.
+func (l *life[S]) graceful(err error) error {
+	if l == nil {
+		return err
+	}
+
+	return errors.Join(err, l.group.Wait(context.Background()))
+}

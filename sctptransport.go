@@ -1,0 +1,512 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/pion/logging"
+	"github.com/pion/sctp"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
+	"github.com/ctxrtc/webrtc/internal/sctpfilter"
+)
+
+// SCTPTransport carries data channels over a [DTLSTransport], in one SCTP
+// association (RFC 8831).
+//
+// A transport is started once, by both peers. It ends with the DTLS transport
+// under it, and ending it leaves that alone.
+//
+// The package documentation says when its methods may be called and what ends
+// them. https://www.rfc-editor.org/rfc/rfc8831
+type SCTPTransport struct {
+	life     *life[SCTPTransportState]
+	dtls     *DTLSTransport
+	settings *SettingEngine
+	log      logging.LeveledLogger
+	streams  streamTable
+	accepted acceptQueue
+
+	// Guarded by life.mu.
+	started   bool
+	shutting  bool  // our own Shutdown is under way
+	startErr  error // of a start that failed
+	source    *dataSource
+	filter    *sctpfilter.Filter
+	assoc     *sctp.Association
+	remoteMax uint32 // the peer's maximum message size, in bytes
+	onError   func(error)
+	onClose   func(error)
+	onOpened  func(channel)
+}
+
+// absentMaxMessageSize is what a peer takes that does not say, in bytes.
+// https://www.rfc-editor.org/rfc/rfc8841#section-6.1
+const absentMaxMessageSize = 65536
+
+// NewSCTPTransport makes a transport over a DTLS transport. What is wrong with
+// dtls is reported by the first call.
+func (api *API) NewSCTPTransport(dtls *DTLSTransport) *SCTPTransport {
+	err := api.ready("sctp new transport")
+	if err == nil && dtls.alive() == nil {
+		err = refuse("sctp new transport", ErrInvalidArgument, "DTLS transport: %w", errNotConstructed)
+	}
+	settings := new(SettingEngine).resolved()
+	events := new(lifecycle.Queue)
+	if err == nil {
+		settings, events = api.settings, dtls.events()
+	}
+	t := &SCTPTransport{
+		life: newLife("sctp", sctpTransitions,
+			SCTPTransportStateConnecting, SCTPTransportStateClosed, events),
+		settings: settings,
+		log:      settings.loggerFactory().NewLogger("ortc"),
+	}
+	t.streams.init(int(settings.DataChannel.MaxChannels))
+	t.accepted.limit = settings.DataChannel.AcceptBacklog
+	if err != nil {
+		t.end(err)
+
+		return t
+	}
+	t.dtls = dtls
+	t.life.group.Follow(dtls.life.group, lifecycle.Follower{End: t.end, Shutdown: t.Shutdown})
+
+	return t
+}
+
+// Start is [SCTPTransport.StartContext] without a limit but the start timeout.
+func (t *SCTPTransport) Start(capabilities SCTPCapabilities) error {
+	return t.StartContext(context.Background(), capabilities)
+}
+
+// StartContext sets the association up with the peer whose capabilities were
+// signaled. Both peers start it, in any order. DTLS has to be connected.
+// Channels that were made before are opened when it returns nil.
+//
+// Errors: [ErrInvalidState] and [ErrInvalidArgument] for a call that is
+// refused and changes nothing; *[SCTPAbortError] when the peer refused;
+// [ErrHandshakeTimeout] after SCTPSettings.StartTimeout; the context's error
+// and cause when ctx ends first, and then the transport is closed and the peer
+// is told; [ErrClosed] after Stop; the cause of the end of a layer below.
+// After any error but a refusal the state is closed.
+func (t *SCTPTransport) StartContext(ctx context.Context, capabilities SCTPCapabilities) error {
+	const op = "sctp start"
+	if err := t.begin(ctx, op, capabilities); err != nil {
+		return err
+	}
+	if ctx.Err() != nil {
+		err := opError(op, contextError(ctx))
+		t.end(err)
+
+		return t.failed(err)
+	}
+	release := lifecycle.AbortOnDone(ctx, func() { t.end(opError(op, contextError(ctx))) })
+	err := opError(op, t.associate(ctx))
+	if !release() {
+		err = opError(op, contextError(ctx))
+	}
+	if err != nil {
+		t.end(err)
+	}
+
+	return t.failed(err)
+}
+
+// begin refuses what cannot be started, and takes the connection's data.
+func (t *SCTPTransport) begin(ctx context.Context, op string, capabilities SCTPCapabilities) error {
+	if err := t.alive().usable(op); err != nil {
+		return err
+	}
+	if ctx == nil {
+		return refuse(op, ErrInvalidArgument, "nil context")
+	}
+	if err := t.take(op); err != nil {
+		return err
+	}
+	source, err := t.dtls.takeData(op)
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	if err != nil {
+		t.started = false // nothing has changed
+
+		return err
+	}
+	t.source = source
+	t.remoteMax = capabilities.MaxMessageSize
+	if t.remoteMax == 0 {
+		t.remoteMax = absentMaxMessageSize
+	}
+
+	return nil
+}
+
+// take keeps a second start out while the first one is being refused or not.
+func (t *SCTPTransport) take(op string) error {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	switch {
+	case t.startErr != nil:
+		return refuse(op, ErrInvalidState, "an earlier start failed: %w", t.startErr)
+	case t.started || t.life.state != SCTPTransportStateConnecting:
+		return refuse(op, ErrInvalidState, "transport is %s: %w", t.life.state, t.causeOr(errStartedBefore))
+	}
+	t.started = true
+
+	return nil
+}
+
+func (t *SCTPTransport) causeOr(err error) error {
+	if cause := t.life.group.Cause(); cause != nil {
+		return cause
+	}
+
+	return err
+}
+
+// associate sets the association up. The state is connected when it returns
+// nil.
+func (t *SCTPTransport) associate(ctx context.Context) error {
+	ctx, cancel := startContext(ctx, t.life.group, t.settings.SCTP.StartTimeout)
+	defer cancel()
+	filter := sctpfilter.New(t.source, sctpfilter.Config{Log: t.log})
+	if !t.attach(filter) {
+		filter.Detach()
+		t.source.giveBack()
+
+		return t.life.group.Cause()
+	}
+	assoc, err := sctp.ClientContext(ctx, append(t.settings.sctpClientOptions(),
+		sctp.WithNetConn(filter), sctp.WithMaxMessageSize(t.remoteMax))...)
+	if err == nil {
+		err = t.connected(assoc)
+	}
+	switch {
+	case t.life.group.Cause() != nil:
+		return t.life.group.Cause()
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case err != nil:
+		return reason(filter, err)
+	}
+
+	return nil
+}
+
+func (t *SCTPTransport) attach(filter *sctpfilter.Filter) bool {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	if t.life.group.Cause() != nil || t.life.state != SCTPTransportStateConnecting {
+		return false
+	}
+	t.filter = filter
+
+	return true
+}
+
+// connected publishes the association, then opens the channels that waited.
+func (t *SCTPTransport) connected(assoc *sctp.Association) error {
+	t.life.mu.Lock()
+	moved := t.life.group.Cause() == nil && t.life.moveLocked(SCTPTransportStateConnected)
+	if moved {
+		t.assoc = assoc
+	}
+	t.life.mu.Unlock()
+	if !moved {
+		return errors.Join(t.causeOr(ErrClosed), assoc.Close())
+	}
+	t.life.group.Go(func() { t.accept(assoc) })
+	for _, c := range t.streams.associated(t.dtls.isClient()) {
+		c.associated()
+	}
+
+	return nil
+}
+
+// accept serves the streams that the peer opens, each by itself, and notices
+// the end of the association.
+func (t *SCTPTransport) accept(assoc *sctp.Association) {
+	for {
+		stream, err := assoc.AcceptStream()
+		if err != nil {
+			break
+		}
+		t.life.group.Go(func() { t.acceptStream(stream) })
+	}
+	t.life.mu.Lock()
+	filter, shutting := t.filter, t.shutting
+	t.life.mu.Unlock()
+	cause := ErrClosed
+	if !shutting {
+		cause = ended("sctp", reason(filter, errAssociationEnded))
+	}
+	t.end(cause)
+}
+
+var errAssociationEnded = errors.New("the association has ended")
+
+// reason is why an association has ended; fallback if nothing tells.
+func reason(filter *sctpfilter.Filter, fallback error) error {
+	switch {
+	case filter.AbortCause() != nil:
+		return newSCTPAbortError(filter.AbortCause(), true)
+	case filter.LocalAbort() != nil:
+		return newSCTPAbortError(filter.LocalAbort(), false)
+	case filter.Graceful(), errors.Is(filter.SourceErr(), io.EOF):
+		return io.EOF
+	}
+
+	return fallback
+}
+
+func (t *SCTPTransport) failed(err error) error {
+	if err != nil {
+		t.life.mu.Lock()
+		t.startErr = err
+		t.life.mu.Unlock()
+	}
+
+	return err
+}
+
+// end ends the association and its channels. A peer that does not know yet
+// gets an ABORT.
+func (t *SCTPTransport) end(cause error) {
+	t.life.mu.Lock()
+	moved := t.life.moveLocked(SCTPTransportStateClosed)
+	if moved {
+		t.postClosedLocked(cause)
+	}
+	t.life.mu.Unlock()
+	t.life.end(cause, func() {
+		t.life.mu.Lock()
+		filter, source, assoc := t.filter, t.source, t.assoc
+		t.life.mu.Unlock()
+		if filter != nil {
+			if err := filter.WriteAbort("closed"); err != nil {
+				t.log.Debugf("telling the peer: %v", err)
+			}
+			_ = filter.Close()
+		}
+		if assoc != nil {
+			if err := assoc.Close(); err != nil {
+				t.log.Debugf("closing the association: %v", err)
+			}
+		}
+		if filter != nil {
+			filter.Detach()
+			source.giveBack()
+		}
+	})
+}
+
+// postClosedLocked tells the handlers of OnError and OnClose. A graceful end,
+// ours or the peer's, is no error.
+func (t *SCTPTransport) postClosedLocked(cause error) {
+	if errors.Is(cause, ErrClosed) || errors.Is(cause, io.EOF) {
+		cause = nil
+	}
+	t.life.events.Post(t.life.group, func() {
+		t.life.mu.Lock()
+		onError, onClose := t.onError, t.onClose
+		t.life.mu.Unlock()
+		if onError != nil && cause != nil {
+			onError(cause)
+		}
+		if onClose != nil {
+			onClose(cause)
+		}
+	})
+}
+
+// Stop closes the transport and its channels with [ErrClosed]. The peer gets
+// an ABORT; what was queued and not acknowledged is lost. It is idempotent and
+// waits for no handler.
+func (t *SCTPTransport) Stop() error {
+	if err := t.alive().usable("sctp stop"); err != nil {
+		return err
+	}
+	t.stop(ErrClosed)
+
+	return nil
+}
+
+func (t *SCTPTransport) stop(cause error) {
+	t.end(cause)
+	t.life.awaitTorn()
+}
+
+// Shutdown sends what is queued, waits until the peer has acknowledged it, and
+// ends the association gracefully (RFC 9260 9.2): the peer reads to the end,
+// then io.EOF. If ctx ends first, the rest is aborted as by Stop, and the
+// error says how many bytes were lost.
+// https://www.rfc-editor.org/rfc/rfc9260#section-9.2
+func (t *SCTPTransport) Shutdown(ctx context.Context) error {
+	const op = "sctp shutdown"
+	if err := t.alive().usable(op); err != nil {
+		return err
+	}
+	if ctx == nil {
+		return refuse(op, ErrInvalidArgument, "nil context")
+	}
+	t.life.mu.Lock()
+	assoc := t.assoc
+	if t.life.state != SCTPTransportStateConnected {
+		assoc = nil
+	}
+	t.shutting = assoc != nil
+	t.life.mu.Unlock()
+
+	var err error
+	if assoc != nil {
+		err = t.shutdown(ctx, assoc)
+	}
+	t.stop(ErrClosed)
+
+	return opError(op, errors.Join(err, t.life.group.WaitTasks(ctx)))
+}
+
+func (t *SCTPTransport) shutdown(ctx context.Context, assoc *sctp.Association) error {
+	ctx, cancel := startContext(ctx, t.life.group, 0)
+	defer cancel()
+	err := assoc.Shutdown(ctx)
+	if err == nil {
+		return nil
+	}
+	lost := assoc.BufferedAmount()
+	switch {
+	case t.life.group.Cause() != nil:
+		err = t.life.group.Cause()
+		if errors.Is(err, ErrClosed) || errors.Is(err, io.EOF) {
+			return nil // it ended in the meantime, as it should
+		}
+	case ctx.Err() != nil:
+		err = contextError(ctx)
+	}
+	if lost > 0 {
+		err = fmt.Errorf("%w: %d bytes were not acknowledged", err, lost)
+	}
+
+	return err
+}
+
+// GracefulStop is Shutdown without a limit, and waits for the handlers. It
+// must not be called from one.
+func (t *SCTPTransport) GracefulStop() error {
+	return t.alive().graceful(t.Shutdown(context.Background()))
+}
+
+// Run owns the transport until ctx or the transport ends, closes what is left,
+// and returns when every goroutine and handler of it and of its channels has
+// finished. It returns nil after our own Stop, io.EOF after the peer's
+// Shutdown, and the first reason otherwise. It must not be called from a
+// handler.
+func (t *SCTPTransport) Run(ctx context.Context) error { return t.alive().run(ctx, t.stop) }
+
+// Context is done when the transport has ended. Its cause says why.
+func (t *SCTPTransport) Context() context.Context { return t.alive().context() }
+
+// AwaitState blocks until one of the states is reached, or was there already.
+// It returns that state; the cause when the transport ends before, and the
+// context's error when ctx does.
+func (t *SCTPTransport) AwaitState(ctx context.Context, states ...SCTPTransportState) (SCTPTransportState, error) {
+	return t.alive().await(ctx, "sctp await state", states...)
+}
+
+// State returns the present state.
+func (t *SCTPTransport) State() SCTPTransportState { return t.alive().current() }
+
+// OnError sets the handler that is told why the association has failed. It may
+// be nil.
+func (t *SCTPTransport) OnError(handler func(err error)) {
+	if t.alive() == nil {
+		return
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	t.onError = handler
+}
+
+// OnClose sets the handler that is told the end of the association; err is nil
+// if that was graceful, or our own. It may be nil.
+func (t *SCTPTransport) OnClose(handler func(err error)) {
+	if t.alive() == nil {
+		return
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	t.onClose = handler
+}
+
+// Transport returns the DTLS transport underneath.
+func (t *SCTPTransport) Transport() *DTLSTransport {
+	if t == nil {
+		return nil
+	}
+
+	return t.dtls
+}
+
+// GetCapabilities returns the largest message that we accept, to be signaled
+// to the peer; once the transport is connected, the largest message that may
+// be sent. It is never 0.
+func (t *SCTPTransport) GetCapabilities() SCTPCapabilities {
+	if t.alive() == nil {
+		return SCTPCapabilities{MaxMessageSize: absentMaxMessageSize}
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	if t.assoc != nil {
+		return SCTPCapabilities{MaxMessageSize: t.remoteMax}
+	}
+
+	return SCTPCapabilities{MaxMessageSize: t.settings.SCTP.MaxMessageSize}
+}
+
+// MaxChannels returns how many channels may be open at a time.
+func (t *SCTPTransport) MaxChannels() uint16 {
+	if t.alive() == nil {
+		return 0
+	}
+
+	return t.settings.DataChannel.MaxChannels
+}
+
+// BufferedAmount returns the bytes of all channels that are queued or sent and
+// not yet acknowledged.
+func (t *SCTPTransport) BufferedAmount() int {
+	if assoc := t.association(); assoc != nil {
+		return assoc.BufferedAmount()
+	}
+
+	return 0
+}
+
+func (t *SCTPTransport) association() *sctp.Association {
+	if t.alive() == nil {
+		return nil
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+
+	return t.assoc
+}
+
+func (t *SCTPTransport) alive() *life[SCTPTransportState] {
+	if t == nil {
+		return nil
+	}
+
+	return t.life
+}
+
+// isShutting tells whether our own Shutdown is under way: the streams' end is
+// its doing then.
+func (t *SCTPTransport) isShutting() bool {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+
+	return t.shutting
+}
