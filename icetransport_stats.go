@@ -1,0 +1,143 @@
+package webrtc
+
+import (
+	"time"
+
+	"github.com/pion/ice/v4"
+
+	"github.com/ctxrtc/webrtc/internal/mux"
+)
+
+// What can be read of an ICE transport: its selected pair and its counters.
+
+// GetSelectedCandidatePair returns the pair over which packets are sent. It is
+// nil without an error when there is none: before the state is connected,
+// after the agent has given up, and after the end.
+//
+// A nil transport, or one that was not made by its constructor, is
+// [ErrInvalidState].
+func (t *ICETransport) GetSelectedCandidatePair() (*ICECandidatePair, error) {
+	const op = "ice selected candidate pair"
+	if err := t.alive().usable(op); err != nil {
+		return nil, err
+	}
+	agent := t.look().agent
+	if agent == nil {
+		return nil, nil //nolint:nilnil // no pair is no error
+	}
+	// Does not wait for the agent's loop, in which BindingRequestHandler runs.
+	selected, err := agent.GetSelectedCandidatePair()
+	if err != nil {
+		return nil, opError(op, err)
+	}
+	if selected == nil {
+		return nil, nil //nolint:nilnil // no pair is no error
+	}
+	pair, err := newPairFromICE(selected.Local, selected.Remote)
+	if err != nil {
+		return nil, opError(op, err)
+	}
+	// They are copies, made from the text of the agent's candidates and named
+	// anew every time. Without these names equal pairs are equal.
+	pair.Local.statsID, pair.Remote.statsID = "", ""
+
+	return pair, nil
+}
+
+// GetSelectedCandidatePairStats returns the counters of the selected pair, and
+// false when GetSelectedCandidatePair would return no pair.
+func (t *ICETransport) GetSelectedCandidatePairStats() (ICECandidatePairStats, bool) {
+	agent := t.look().agent
+	if agent == nil {
+		return ICECandidatePairStats{}, false
+	}
+	selected, ok := agent.GetSelectedCandidatePairStats()
+	if !ok {
+		return ICECandidatePairStats{}, false
+	}
+	// For a single pair the agent leaves out most of what it counts of the
+	// checks. In its list of all pairs that is there.
+	for _, pair := range agent.GetCandidatePairsStats() {
+		if pair.LocalCandidateID == selected.LocalCandidateID && pair.RemoteCandidateID == selected.RemoteCandidateID {
+			selected = pair
+		}
+	}
+	stats := newCandidatePairStats(selected)
+	stats.TransportID = iceStatsID
+
+	return stats, true
+}
+
+// Stats returns the counters of the transport. What belongs to DTLS is left
+// zero, and everything is for a transport that was not made by its
+// constructor. After the end the counters stay, but for PacketsSent and
+// SelectedCandidatePairID, which are the agent's and end with it.
+func (t *ICETransport) Stats() TransportStats {
+	if t.alive() == nil {
+		return TransportStats{}
+	}
+	seen := t.look()
+	stats := TransportStats{
+		ID: iceStatsID, Type: StatsTypeTransport, Timestamp: newStatsTimestamp(time.Now()),
+		ICEState: seen.state, ICERole: seen.role,
+	}
+	if seen.conn != nil {
+		stats.BytesSent, stats.BytesReceived = seen.conn.BytesSent(), seen.conn.BytesReceived()
+	}
+	if seen.mux != nil {
+		in := seen.mux.Stats()
+		stats.PacketsReceived = uint32(in.Unknown + in.STUN + in.ZRTP + in.DTLS +
+			in.TURNChannel + in.SRTP + in.SRTCP + in.Oversized)
+	}
+	if seen.agent == nil {
+		return stats
+	}
+	for _, pair := range seen.agent.GetCandidatePairsStats() {
+		stats.PacketsSent += pair.PacketsSent
+	}
+	if pair, ok := seen.agent.GetSelectedCandidatePairStats(); ok {
+		stats.SelectedCandidatePairID = candidatePairStatsID(pair.LocalCandidateID, pair.RemoteCandidateID)
+	}
+
+	return stats
+}
+
+// iceLook is the transport at one instant.
+type iceLook struct {
+	state ICETransportState
+	role  ICERole
+	conn  *ice.Conn  // nil before the start
+	mux   *mux.Mux   // nil before the start
+	agent *ice.Agent // nil without a gatherer and after the end
+}
+
+// look takes what the counters are read from, so that the lock is free again
+// when the agent is asked.
+func (t *ICETransport) look() (seen iceLook) {
+	if t.alive() == nil {
+		return seen
+	}
+	t.life.mu.Lock()
+	g := t.gatherer
+	seen = iceLook{state: t.life.state, role: t.role, conn: t.conn, mux: t.mux}
+	t.life.mu.Unlock()
+	// The state is closed a moment before there is a cause.
+	if g != nil && seen.state != ICETransportStateClosed && t.life.group.Cause() == nil {
+		seen.agent = g.agent
+	}
+
+	return seen
+}
+
+// newPairFromICE returns our form of the two candidates of an agent's pair.
+func newPairFromICE(local, remote ice.Candidate) (*ICECandidatePair, error) {
+	var ends [2]ICECandidate
+	for i, candidate := range []ice.Candidate{local, remote} {
+		var err error
+		if ends[i], err = newICECandidateFromICE(candidate, "", 0); err != nil {
+			return nil, err
+		}
+	}
+
+	return NewICECandidatePair(&ends[0], &ends[1]), nil
+}
