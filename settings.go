@@ -1,0 +1,373 @@
+package webrtc
+
+import (
+	"cmp"
+	"context"
+	"crypto/x509"
+	"io"
+	"slices"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	dtlselliptic "github.com/pion/dtls/v3/pkg/crypto/elliptic"
+	"github.com/pion/dtls/v3/pkg/protocol/handshake"
+	"github.com/pion/logging"
+	"github.com/pion/transport/v5"
+)
+
+// SettingEngine holds all settings, a struct for each layer. Its zero value is
+// the default. Fill it in, by its fields or by the setters that pion programs
+// use, and give it to an API with WithSettingEngine, which copies it. It is
+// not safe for use by several goroutines at once.
+//
+// What makes a connection less secure than the default has Insecure in its
+// field's name.
+type SettingEngine struct {
+	ICE         ICESettings
+	DTLS        DTLSSettings
+	SCTP        SCTPSettings
+	DataChannel DataChannelSettings
+	SRTP        SRTPSettings
+
+	// Net is the network that all sockets are made on. If nil, it is the
+	// machine's.
+	Net transport.Net
+
+	// LoggerFactory makes the loggers of all layers. If nil, it is pion's
+	// default, which reads the PION_LOG variables of the environment. See
+	// also NewSlogLoggerFactory.
+	LoggerFactory logging.LoggerFactory
+
+	// ReceiveMTU is the size in bytes of the buffer that a packet is read
+	// into; longer packets are lost. If zero, 1500.
+	ReceiveMTU uint
+
+	// refused is the first bad argument of a setter that returns no error.
+	refused error
+}
+
+// DTLSSettings are the settings of DTLSTransport.
+type DTLSSettings struct {
+	// StartTimeout bounds a start, whatever its context allows; it then fails
+	// with ErrHandshakeTimeout. If zero, 30 s. If negative, there is none.
+	StartTimeout time.Duration
+
+	// RetransmissionInterval is the time after which the first unanswered
+	// flight is sent again; it doubles from one repetition to the next. If
+	// zero, 100 ms. https://datatracker.ietf.org/doc/html/rfc6347#section-4.2.4.1
+	RetransmissionInterval time.Duration
+
+	// HelloVerify makes a server ask for a cookie before it does any work.
+	// That takes a round trip, and ICE has validated the address already.
+	HelloVerify bool
+
+	// AnsweringRole is our role if the peer leaves it to us. If zero, the
+	// controlling side of ICE is the server and the other the client.
+	AnsweringRole DTLSRole
+
+	// VerifyPeerCertificate is called with the peer's certificate after it
+	// has matched its fingerprint and before anything is sent or delivered.
+	// An error ends the start with that error. The context is the start's.
+	VerifyPeerCertificate func(ctx context.Context, certificate *x509.Certificate) error
+
+	// VerifyChain makes a client verify the server's certificate chain, as
+	// well as its fingerprint.
+	VerifyChain bool
+
+	// RootCAs are the authorities a client verifies against if VerifyChain is
+	// set. If nil, the machine's.
+	RootCAs *x509.CertPool
+
+	// ClientCAs are the authorities a server verifies against if
+	// InsecureClientAuth is one of the values that verify.
+	ClientCAs *x509.CertPool
+
+	// InsecureClientAuth is what a server asks of the client's certificate. If
+	// nil, it requires one, whose fingerprint is verified. The values below
+	// dtls.RequireAnyClientCert let a client in without.
+	InsecureClientAuth *dtls.ClientAuthType
+
+	// InsecureSkipFingerprintVerification takes any certificate, so that
+	// anybody on the path can be the peer.
+	InsecureSkipFingerprintVerification bool
+
+	// RequireExtendedMasterSecret refuses a peer without it. If false, it is
+	// used if the peer has it. https://datatracker.ietf.org/doc/html/rfc7627
+	RequireExtendedMasterSecret bool
+
+	// InsecureDisableExtendedMasterSecret never uses the extended master
+	// secret, which binds the keys to the handshake.
+	InsecureDisableExtendedMasterSecret bool
+
+	// InsecureKeyLogWriter gets the secrets of every session in the NSS key
+	// log format, with which anybody can decrypt it.
+	InsecureKeyLogWriter io.Writer
+
+	// MTU is the size in bytes, without UDP and IP, that handshake messages
+	// are fragmented to. If zero, 1200.
+	MTU int
+
+	// MaxHandshakeBytes is how many inbound bytes are taken before the
+	// handshake is done; the rest is dropped. If zero, 32 KiB.
+	MaxHandshakeBytes int
+
+	// ReplayProtectionWindow is how many records behind the newest a record
+	// may come and still be taken. If zero, 64.
+	ReplayProtectionWindow uint
+
+	// CipherSuites are offered and taken in this order. If empty, those of
+	// the dtls module.
+	CipherSuites []dtls.CipherSuiteID
+
+	// CustomCipherSuites returns suites of the program's own, which come
+	// before the others.
+	CustomCipherSuites func() []dtls.CipherSuite
+
+	// EllipticCurves are offered and taken in this order. If empty, those of
+	// the dtls module.
+	EllipticCurves []dtlselliptic.Curve
+
+	// SupportedProtocols are the names for ALPN. If empty, it is not used.
+	// https://datatracker.ietf.org/doc/html/rfc8833
+	SupportedProtocols []string
+
+	// ConnectContextMaker, if not nil, makes the context of a Start that was
+	// given none, and the function that releases it.
+	ConnectContextMaker func() (context.Context, func())
+
+	// ClientHelloMessageHook, ServerHelloMessageHook and
+	// CertificateRequestMessageHook replace a message before it is sent. They
+	// run during the handshake and must not block.
+	ClientHelloMessageHook        func(handshake.MessageClientHello) handshake.Message
+	ServerHelloMessageHook        func(handshake.MessageServerHello) handshake.Message
+	CertificateRequestMessageHook func(handshake.MessageCertificateRequest) handshake.Message
+
+	// KeepOpenOnClose keeps a PeerConnection open when its DTLS transport has
+	// closed, until ICE fails.
+	KeepOpenOnClose bool
+}
+
+// SCTPSettings are the settings of SCTPTransport.
+type SCTPSettings struct {
+	// StartTimeout bounds a start, whatever its context allows; it then fails
+	// with ErrHandshakeTimeout. If zero, 30 s. If negative, there is none.
+	StartTimeout time.Duration
+
+	// MTU is the size in bytes of the largest SCTP packet that we send: what
+	// is left for SCTP of the path's MTU. If zero, 1191, which leaves room
+	// for DTLS in 1200 bytes of UDP and IP payload.
+	MTU uint32
+
+	// MaxReceiveBufferSize is the receive window in bytes: how much the peer
+	// can have on the way or unread by us. If zero, 6 MiB, see
+	// defaultReceiveBufferSize.
+	MaxReceiveBufferSize uint32
+
+	// MaxMessageSize is the largest message in bytes that we take, which
+	// signaling tells the peer. It can be at most half of
+	// MaxReceiveBufferSize. If zero, 1 MiB or that half, whichever is less.
+	MaxMessageSize uint32
+
+	// RTOMax is the longest time until a retransmission. If zero, 60 s.
+	// https://datatracker.ietf.org/doc/html/rfc9260#section-6.3.1
+	RTOMax time.Duration
+
+	// MinCwnd is the size in bytes that the congestion window never falls
+	// below. If zero, SCTP's own rules hold alone.
+	MinCwnd uint32
+
+	// FastRtxWnd is how many bytes a fast retransmission may send at once. If
+	// zero, one MTU.
+	FastRtxWnd uint32
+
+	// CwndCAStep is by how many bytes the congestion window grows in a round
+	// trip of congestion avoidance. If zero, one MTU.
+	CwndCAStep uint32
+
+	// DisableZeroChecksum stops us from offering packets without CRC, which
+	// DTLS makes superfluous. https://datatracker.ietf.org/doc/html/rfc9653
+	DisableZeroChecksum bool
+
+	// DisableInterleaving stops us from offering the interleaving of
+	// messages. https://datatracker.ietf.org/doc/html/rfc8260
+	DisableInterleaving bool
+
+	// SNAP offers the SCTP handshake in signaling, in SCTPCapabilities.
+	// https://datatracker.ietf.org/doc/draft-hancke-tsvwg-snap/
+	SNAP bool
+}
+
+// DataChannelSettings are the settings of data channels. The limits are for
+// each association.
+type DataChannelSettings struct {
+	// MaxChannels is how many channels there can be at a time. If zero, 1024.
+	MaxChannels uint16
+
+	// AcceptBacklog is how many channels that the peer opened can wait for
+	// AcceptDataChannel. If zero, 128.
+	AcceptBacklog int
+
+	// MaxBuffered is how many bytes of a channel can be queued before a
+	// sender with a context waits. If zero, 1 MiB.
+	MaxBuffered int
+
+	// MaxAssociationBuffered is how many bytes of all channels together can
+	// be queued before a sender with a context waits, and one without gets
+	// ErrBufferFull. If zero, 16 MiB.
+	MaxAssociationBuffered int
+
+	// Detach lets channels be detached.
+	Detach bool
+
+	// BlockWrite makes the Write of a detached channel wait until there is
+	// room.
+	BlockWrite bool
+}
+
+// SRTPSettings are the settings of media encryption.
+type SRTPSettings struct {
+	// ProtectionProfiles are offered and taken in this order. If empty,
+	// AEAD_AES_128_GCM, AEAD_AES_256_GCM, AES128_CM_HMAC_SHA1_80.
+	ProtectionProfiles []dtls.SRTPProtectionProfile
+
+	// InsecureAllowNull allows profiles that do not encrypt.
+	InsecureAllowNull bool
+
+	// ReplayProtectionWindow and RTCPReplayProtectionWindow are how many
+	// packets behind the newest an RTP or RTCP packet may come and still be
+	// taken. If zero, 64.
+	ReplayProtectionWindow     uint
+	RTCPReplayProtectionWindow uint
+
+	// InsecureDisableReplayProtection and InsecureDisableRTCPReplayProtection
+	// take a packet as often as it comes.
+	InsecureDisableReplayProtection     bool
+	InsecureDisableRTCPReplayProtection bool
+}
+
+const (
+	defaultStartTimeout = 30 * time.Second
+
+	// defaultRetransmissionInterval brings a lost flight back within a tenth
+	// of the second that RFC 6347 proposes; it says that a deployment may
+	// choose, and ICE paths are rarely longer than this.
+	defaultRetransmissionInterval = 100 * time.Millisecond
+
+	defaultDTLSMTU           = 1200
+	defaultMaxHandshakeBytes = 32 << 10
+	defaultReplayWindow      = 64
+	defaultReceiveMTU        = 1500
+	defaultSCTPMTU           = 1191
+
+	// defaultReceiveBufferSize holds what a path of 100 ms at 400 Mbit/s
+	// carries, 5 MB, and one message of the largest size waiting for the
+	// reader, in whole MiB. It stays under the 8 MB of heap that a peer may
+	// cost us, with the 270 bytes that a full packet costs on top.
+	defaultReceiveBufferSize = 6 << 20
+
+	// defaultMaxMessageSize fits the send budget of a channel, and is as much
+	// as pion/webrtc delivers, whose window is 1 MiB, however much more it
+	// announces.
+	defaultMaxMessageSize = 1 << 20
+
+	defaultMaxChannels            = 1024
+	defaultAcceptBacklog          = 128
+	defaultMaxBuffered            = 1 << 20
+	defaultMaxAssociationBuffered = 16 << 20
+	defaultMaxRemoteCandidates    = 64
+	defaultMaxCandidatePairs      = 100
+)
+
+func defaultProtectionProfiles() []dtls.SRTPProtectionProfile {
+	return []dtls.SRTPProtectionProfile{
+		dtls.SRTP_AEAD_AES_128_GCM, // fastest with AES instructions, and as strong as DTLS's keys
+		dtls.SRTP_AEAD_AES_256_GCM,
+		dtls.SRTP_AES128_CM_HMAC_SHA1_80, // every endpoint has it: RFC 8827, section 6.5
+	}
+}
+
+// resolved is a copy that shares nothing that can change, with the default in
+// place of every zero that stands for one. What the modules below have
+// defaults for that depend on other things stays zero.
+func (e *SettingEngine) resolved() *SettingEngine {
+	r := *e
+
+	r.ICE.NetworkTypes = slices.Clone(e.ICE.NetworkTypes)
+	r.ICE.NAT1To1IPs = slices.Clone(e.ICE.NAT1To1IPs)
+	r.ICE.AddressRewriteRules = slices.Clone(e.ICE.AddressRewriteRules)
+	for i, rule := range r.ICE.AddressRewriteRules {
+		r.ICE.AddressRewriteRules[i].External = slices.Clone(rule.External)
+		r.ICE.AddressRewriteRules[i].Networks = slices.Clone(rule.Networks)
+	}
+	if len(r.ICE.NetworkTypes) == 0 {
+		r.ICE.NetworkTypes = []NetworkType{NetworkTypeUDP4, NetworkTypeUDP6}
+	}
+	setDefault(&r.ICE.MaxRemoteCandidates, defaultMaxRemoteCandidates)
+	setDefault(&r.ICE.MaxCandidatePairs, defaultMaxCandidatePairs)
+
+	r.DTLS.CipherSuites = slices.Clone(e.DTLS.CipherSuites)
+	r.DTLS.EllipticCurves = slices.Clone(e.DTLS.EllipticCurves)
+	r.DTLS.SupportedProtocols = slices.Clone(e.DTLS.SupportedProtocols)
+	if auth := e.DTLS.InsecureClientAuth; auth != nil {
+		r.DTLS.InsecureClientAuth = ptrTo(*auth)
+	} else {
+		r.DTLS.InsecureClientAuth = ptrTo(dtls.RequireAnyClientCert)
+	}
+	setDefault(&r.DTLS.StartTimeout, defaultStartTimeout)
+	setDefault(&r.DTLS.RetransmissionInterval, defaultRetransmissionInterval)
+	setDefault(&r.DTLS.MTU, defaultDTLSMTU)
+	setDefault(&r.DTLS.MaxHandshakeBytes, defaultMaxHandshakeBytes)
+	setDefault(&r.DTLS.ReplayProtectionWindow, defaultReplayWindow)
+
+	setDefault(&r.SCTP.StartTimeout, defaultStartTimeout)
+	setDefault(&r.SCTP.MTU, defaultSCTPMTU)
+	setDefault(&r.SCTP.MaxReceiveBufferSize, defaultReceiveBufferSize)
+	setDefault(&r.SCTP.MaxMessageSize, min(defaultMaxMessageSize, r.SCTP.MaxReceiveBufferSize/2))
+
+	setDefault(&r.DataChannel.MaxChannels, defaultMaxChannels)
+	setDefault(&r.DataChannel.AcceptBacklog, defaultAcceptBacklog)
+	setDefault(&r.DataChannel.MaxBuffered, defaultMaxBuffered)
+	setDefault(&r.DataChannel.MaxAssociationBuffered, defaultMaxAssociationBuffered)
+
+	r.SRTP.ProtectionProfiles = slices.Clone(e.SRTP.ProtectionProfiles)
+	if len(r.SRTP.ProtectionProfiles) == 0 {
+		r.SRTP.ProtectionProfiles = defaultProtectionProfiles()
+	}
+	setDefault(&r.SRTP.ReplayProtectionWindow, defaultReplayWindow)
+	setDefault(&r.SRTP.RTCPReplayProtectionWindow, defaultReplayWindow)
+
+	setDefault(&r.ReceiveMTU, defaultReceiveMTU)
+	r.LoggerFactory = e.loggerFactory()
+
+	return &r
+}
+
+// setDefault fills in a zero.
+func setDefault[T comparable](field *T, value T) {
+	var zero T
+	if *field == zero {
+		*field = value
+	}
+}
+
+func ptrTo[T any](v T) *T { return &v }
+
+// startTimeout is StartTimeout or its default; 0 or less is none.
+func (s *DTLSSettings) startTimeout() time.Duration {
+	return cmp.Or(s.StartTimeout, defaultStartTimeout)
+}
+
+// startTimeout is StartTimeout or its default; 0 or less is none.
+func (s *SCTPSettings) startTimeout() time.Duration {
+	return cmp.Or(s.StartTimeout, defaultStartTimeout)
+}
+
+// loggerFactory is the program's logger factory or the default. It is never
+// nil.
+func (e *SettingEngine) loggerFactory() logging.LoggerFactory {
+	if e != nil && e.LoggerFactory != nil {
+		return e.LoggerFactory
+	}
+
+	return logging.NewDefaultLoggerFactory()
+}

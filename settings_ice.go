@@ -1,0 +1,360 @@
+package webrtc
+
+import (
+	"cmp"
+	"net"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/stun/v4"
+	"golang.org/x/net/proxy"
+)
+
+// ICESettings are the settings of ICEGatherer and ICETransport.
+type ICESettings struct {
+	// NetworkTypes are the networks that candidates are gathered on. If
+	// empty, UDP over IPv4 and over IPv6.
+	NetworkTypes []NetworkType
+
+	// InterfaceFilter and IPFilter tell which interfaces, by name, and which
+	// local addresses candidates are gathered on. If nil, all. They must not
+	// block or call back.
+	InterfaceFilter func(name string) (keep bool)
+	IPFilter        func(ip net.IP) (keep bool)
+
+	// IncludeLoopback gathers candidates on loopback addresses, and allows
+	// remote ones.
+	IncludeLoopback bool
+
+	// RemoteIPFilter tells which addresses of the peer are taken, of those
+	// that the three settings below allow. If nil, all. It must not block or
+	// call back.
+	RemoteIPFilter func(ip net.IP) (keep bool)
+
+	// AllowLoopbackRemote takes remote candidates with a loopback address,
+	// AllowLinkLocalRemote such with a link-local one. Otherwise they are
+	// refused: with them signaling could make us send to services that are
+	// meant for this machine or its link alone. Unspecified and multicast
+	// addresses are always refused.
+	AllowLoopbackRemote  bool
+	AllowLinkLocalRemote bool
+
+	// EnableActiveTCP makes us connect to remote TCP candidates, if
+	// NetworkTypes has TCP. Otherwise we only accept connections.
+	EnableActiveTCP bool
+
+	// MaxRemoteCandidates is how many remote candidates are taken, those
+	// counted that checks revealed. If zero, 64. MaxCandidatePairs allows
+	// fewer when their number times that of the local ones exceeds it. If
+	// zero, 100.
+	MaxRemoteCandidates int
+	MaxCandidatePairs   int
+
+	// PortMin and PortMax are the UDP ports of host candidates, both
+	// included. If both are zero, the machine chooses.
+	PortMin, PortMax uint16
+
+	// ReadBufferSize and WriteBufferSize are the sizes in bytes asked of the
+	// system for the buffers of each UDP socket; it may give less. If zero,
+	// the system's defaults.
+	ReadBufferSize  int
+	WriteBufferSize int
+
+	// MulticastDNSMode lets the ICE agent resolve remote .local names, or
+	// hide local addresses behind them. If zero, it is disabled.
+	MulticastDNSMode ice.MulticastDNSMode
+
+	// MulticastDNSHostName is the name to hide local addresses behind: one
+	// label and ".local". If empty, a random one. Two agents must not share
+	// one.
+	MulticastDNSHostName string
+
+	// UsernameFragment and Password are the local credentials, of at least 4
+	// and 22 characters. If empty, random ones for each gatherer.
+	UsernameFragment string
+	Password         string
+
+	// Lite makes this a lite agent, for servers with a public address: host
+	// candidates only, and no checks of its own.
+	// https://datatracker.ietf.org/doc/html/rfc8445#section-2.5
+	Lite bool
+
+	// DisconnectedTimeout is how long nothing may arrive before the transport
+	// is disconnected. If zero, 5 s, and 10 s for a lite agent. If negative,
+	// it never is.
+	DisconnectedTimeout time.Duration
+
+	// FailedTimeout is how long after that it fails. If zero, 25 s. If
+	// negative, it never does.
+	FailedTimeout time.Duration
+
+	// KeepaliveInterval is the time from one check of the selected pair to
+	// the next, which keeps the peer's consent, and at most 15 s. If zero,
+	// 2 s. If negative, there are none, which a lite agent alone may say.
+	// https://datatracker.ietf.org/doc/html/rfc7675#section-5.1
+	KeepaliveInterval time.Duration
+
+	// FailedGrace is how long a failed transport waits for a restart before
+	// it ends. If zero, transports driven step by step end at once, and a
+	// PeerConnection waits 30 s. If negative, for ever.
+	FailedGrace time.Duration
+
+	// HostAcceptanceMinWait and its like are how long checks go on before a
+	// pair with such a candidate is selected, to give better ones a chance.
+	// If zero, 0 for host, 500 ms for server-reflexive, 1 s for
+	// peer-reflexive, and 2 s for relayed candidates, 0 if there are only
+	// those. If negative, there is no wait.
+	HostAcceptanceMinWait  time.Duration
+	SrflxAcceptanceMinWait time.Duration
+	PrflxAcceptanceMinWait time.Duration
+	RelayAcceptanceMinWait time.Duration
+
+	// STUNGatherTimeout is how long a STUN server may take to answer. If
+	// zero, 5 s.
+	STUNGatherTimeout time.Duration
+
+	// MaxBindingRequests is how many checks of a pair go unanswered before it
+	// has failed. If zero, 7.
+	MaxBindingRequests uint16
+
+	// BindingRequestHandler, if not nil, is called with every binding request
+	// that arrives, and tells whether to select its pair. It must not block.
+	BindingRequestHandler func(m *stun.Message, local, remote ice.Candidate, pair *ice.CandidatePair) bool
+
+	// UseCandidateCheckPriority makes a lite agent keep its pair when the
+	// peer nominates one of lower priority.
+	UseCandidateCheckPriority bool
+
+	// Renomination lets the selected pair change without a restart.
+	Renomination RenominationSettings
+
+	// AddressRewriteRules replace or add to the addresses of candidates.
+	AddressRewriteRules []ICEAddressRewriteRule
+
+	// NAT1To1IPs is the older form of AddressRewriteRules, and excludes it:
+	// the external addresses of host candidates or of additional
+	// server-reflexive ones, as NAT1To1IPCandidateType says (host if zero).
+	// Each is "external" or "external/local".
+	NAT1To1IPs             []string
+	NAT1To1IPCandidateType ICECandidateType
+
+	// UDPMux puts all host candidates on a port that several transports
+	// share. The program closes it.
+	UDPMux ice.UDPMux
+
+	// TCPMux accepts connections for passive TCP candidates, if NetworkTypes
+	// has TCP. The program closes it.
+	TCPMux ice.TCPMux
+
+	// ProxyDialer connects to TURN servers over TCP or TLS. If nil, we
+	// connect ourselves.
+	ProxyDialer proxy.Dialer
+}
+
+// ICEAddressRewriteMode tells what becomes of a candidate that a rule matches.
+type ICEAddressRewriteMode byte
+
+const (
+	// ICEAddressRewriteModeUnspecified is replace for host candidates and
+	// append for all others.
+	ICEAddressRewriteModeUnspecified ICEAddressRewriteMode = iota
+
+	// ICEAddressRewriteReplace publishes the external addresses alone.
+	ICEAddressRewriteReplace
+
+	// ICEAddressRewriteAppend publishes the external addresses too.
+	ICEAddressRewriteAppend
+)
+
+// ICEAddressRewriteRule maps local addresses to the external ones that
+// candidates are published with.
+type ICEAddressRewriteRule struct {
+	// External are the external IP addresses, at least one.
+	External []string
+	// Local is the local IP address that the rule is for. If empty, all.
+	Local string
+	// Iface is the name of the interface that the rule is for. If empty, all.
+	Iface string
+	// CIDR is the local network that the rule is for. If empty, all.
+	CIDR string
+	// AsCandidateType is the type of the candidates to publish: host (the
+	// default), server-reflexive or relay.
+	AsCandidateType ICECandidateType
+	// Mode tells what becomes of the candidate itself.
+	Mode ICEAddressRewriteMode
+	// Networks are the network types that the rule is for. If empty, all.
+	Networks []NetworkType
+}
+
+// The numbers of the ice module are its own affair; these tables, by our
+// numbers, also tell which of our values are known: those that are not zero.
+var (
+	iceNetworkTypes = []ice.NetworkType{
+		NetworkTypeUDP4: ice.NetworkTypeUDP4,
+		NetworkTypeUDP6: ice.NetworkTypeUDP6,
+		NetworkTypeTCP4: ice.NetworkTypeTCP4,
+		NetworkTypeTCP6: ice.NetworkTypeTCP6,
+	}
+	rewriteCandidateTypes = []ice.CandidateType{
+		0:                     ice.CandidateTypeHost,
+		ICECandidateTypeHost:  ice.CandidateTypeHost,
+		ICECandidateTypeSrflx: ice.CandidateTypeServerReflexive,
+		ICECandidateTypeRelay: ice.CandidateTypeRelay,
+	}
+	policyCandidateTypes = [][]ice.CandidateType{
+		ICETransportPolicyAll:    {ice.CandidateTypeHost, ice.CandidateTypeServerReflexive, ice.CandidateTypeRelay},
+		ICETransportPolicyRelay:  {ice.CandidateTypeRelay},
+		ICETransportPolicyNoHost: {ice.CandidateTypeServerReflexive, ice.CandidateTypeRelay},
+	}
+)
+
+// lookup is the value for a key of ours, or zero.
+func lookup[K ~int, V any](table []V, key K) (value V) {
+	if key >= 0 && int(key) < len(table) {
+		value = table[key]
+	}
+
+	return value
+}
+
+func toICENetworks(types []NetworkType) []ice.NetworkType {
+	if len(types) == 0 {
+		return nil
+	}
+	converted := make([]ice.NetworkType, len(types))
+	for i, t := range types {
+		converted[i] = lookup(iceNetworkTypes, t)
+	}
+
+	return converted
+}
+
+func (r ICEAddressRewriteRule) rule() ice.AddressRewriteRule {
+	return ice.AddressRewriteRule{
+		External: r.External, Local: r.Local, Iface: r.Iface, CIDR: r.CIDR,
+		AsCandidateType: lookup(rewriteCandidateTypes, r.AsCandidateType),
+		Mode:            ice.AddressRewriteMode(r.Mode),
+		Networks:        toICENetworks(r.Networks),
+	}
+}
+
+// rewriteRules are the rules for the agent, from either form of the setting.
+func (s *ICESettings) rewriteRules() []ice.AddressRewriteRule {
+	rules := make([]ice.AddressRewriteRule, 0, len(s.AddressRewriteRules)+len(s.NAT1To1IPs)+1)
+	for _, r := range s.AddressRewriteRules {
+		rules = append(rules, r.rule())
+	}
+	if len(s.NAT1To1IPs) == 0 {
+		return rules
+	}
+
+	// In the older form an address that is pinned to a local one serves all
+	// other local addresses as well.
+	anyLocal := ICEAddressRewriteRule{AsCandidateType: s.NAT1To1IPCandidateType}
+	for _, mapping := range s.NAT1To1IPs {
+		external, local, pinned := strings.Cut(mapping, "/")
+		anyLocal.External = append(anyLocal.External, external)
+		if pinned {
+			one := ICEAddressRewriteRule{AsCandidateType: s.NAT1To1IPCandidateType}
+			one.External, one.Local = []string{external}, local
+			rules = append(rules, one.rule())
+		}
+	}
+
+	return append(rules, anyLocal.rule())
+}
+
+// maxRemoteCandidates is MaxRemoteCandidates or its default.
+func (s *ICESettings) maxRemoteCandidates() int {
+	return cmp.Or(s.MaxRemoteCandidates, defaultMaxRemoteCandidates)
+}
+
+// maxCandidatePairs is MaxCandidatePairs or its default.
+func (s *ICESettings) maxCandidatePairs() int {
+	return cmp.Or(s.MaxCandidatePairs, defaultMaxCandidatePairs)
+}
+
+// loopbackRemotesAllowed tells whether a peer may have a loopback address: one
+// that gathers such addresses means to talk to them.
+func (s *ICESettings) loopbackRemotesAllowed() bool {
+	return s.AllowLoopbackRemote || s.IncludeLoopback
+}
+
+// iceAgentOptions are the options for an agent with the given servers. The
+// settings must be resolved and valid. Left to the caller are the handler of
+// binding requests and the limits of the peer's candidates.
+func (e *SettingEngine) iceAgentOptions(urls []*stun.URI, policy ICETransportPolicy) ([]ice.AgentOption, error) {
+	const op = "ice agent options"
+
+	s := &e.ICE
+	candidateTypes := lookup(policyCandidateTypes, policy)
+	switch {
+	case candidateTypes == nil:
+		return nil, refuse(op, ErrInvalidArgument, "gather policy %d", policy)
+	case s.Lite && policy != ICETransportPolicyAll:
+		return nil, refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: policy %d", policy)
+	case s.Lite && len(urls) > 0:
+		return nil, refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", len(urls))
+	case s.Lite:
+		candidateTypes = candidateTypes[:1]
+	}
+	network, err := e.network()
+	if err != nil {
+		return nil, opError(op, err)
+	}
+
+	// The agent takes its default for relayed candidates before it knows the
+	// candidate types, and would wait 2 s for better ones that cannot come.
+	relayWait := s.RelayAcceptanceMinWait
+	if relayWait == 0 && policy == ICETransportPolicyRelay {
+		relayWait = -1
+	}
+
+	options := []ice.AgentOption{
+		ice.WithLoggerFactory(e.loggerFactory()),
+		ice.WithNet(network),
+		ice.WithICELite(s.Lite),
+		ice.WithUrls(urls),
+		ice.WithCandidateTypes(slices.Clone(candidateTypes)),
+		ice.WithNetworkTypes(toICENetworks(s.NetworkTypes)),
+		ice.WithMulticastDNSMode(cmp.Or(s.MulticastDNSMode, ice.MulticastDNSModeDisabled)),
+		ice.WithPortRange(s.PortMin, s.PortMax),
+		ice.WithLocalCredentials(s.UsernameFragment, s.Password),
+		ice.WithInterfaceFilter(s.InterfaceFilter),
+		ice.WithIPFilter(s.IPFilter),
+		ice.WithRemoteIPFilter(s.RemoteIPFilter),
+		ice.WithUDPMux(s.UDPMux),
+		ice.WithTCPMux(s.TCPMux),
+		ice.WithProxyDialer(s.ProxyDialer),
+		ice.WithAddressRewriteRules(s.rewriteRules()...),
+	}
+	options = append(options, s.Renomination.options()...)
+
+	// Of these the agent's own default holds unless something was set.
+	for _, optional := range []struct {
+		set    bool
+		option ice.AgentOption
+	}{
+		{s.MulticastDNSHostName != "", ice.WithMulticastDNSHostName(s.MulticastDNSHostName)},
+		{s.IncludeLoopback, ice.WithIncludeLoopback()},
+		{!s.EnableActiveTCP, ice.WithDisableActiveTCP()},
+		{s.UseCandidateCheckPriority, ice.WithEnableUseCandidateCheckPriority()},
+		{s.MaxBindingRequests != 0, ice.WithMaxBindingRequests(s.MaxBindingRequests)},
+		{s.STUNGatherTimeout != 0, ice.WithSTUNGatherTimeout(s.STUNGatherTimeout)},
+		{s.DisconnectedTimeout != 0, ice.WithDisconnectedTimeout(max(s.DisconnectedTimeout, 0))},
+		{s.FailedTimeout != 0, ice.WithFailedTimeout(max(s.FailedTimeout, 0))},
+		{s.KeepaliveInterval != 0, ice.WithKeepaliveInterval(max(s.KeepaliveInterval, 0))},
+		{s.HostAcceptanceMinWait != 0, ice.WithHostAcceptanceMinWait(max(s.HostAcceptanceMinWait, 0))},
+		{s.SrflxAcceptanceMinWait != 0, ice.WithSrflxAcceptanceMinWait(max(s.SrflxAcceptanceMinWait, 0))},
+		{s.PrflxAcceptanceMinWait != 0, ice.WithPrflxAcceptanceMinWait(max(s.PrflxAcceptanceMinWait, 0))},
+		{relayWait != 0, ice.WithRelayAcceptanceMinWait(max(relayWait, 0))},
+	} {
+		if optional.set {
+			options = append(options, optional.option)
+		}
+	}
+
+	return options, nil
+}

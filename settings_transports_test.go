@@ -1,0 +1,313 @@
+package webrtc
+
+import (
+	"crypto/tls"
+	"encoding/binary"
+	"errors"
+	"net"
+	"reflect"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/pion/dtls/v3"
+	dtlsnet "github.com/pion/dtls/v3/pkg/net"
+	"github.com/pion/dtls/v3/pkg/protocol/handshake"
+	"github.com/pion/sctp"
+	"github.com/pion/transport/v5/dpipe"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// packets notes the records that one end writes.
+type packets struct {
+	net.Conn
+
+	mu    sync.Mutex
+	times []time.Duration
+	sent  [][]byte
+	start time.Time
+}
+
+func (p *packets) Write(b []byte) (int, error) {
+	p.mu.Lock()
+	p.times = append(p.times, time.Since(p.start))
+	p.sent = append(p.sent, append([]byte(nil), b...))
+	p.mu.Unlock()
+
+	return p.Conn.Write(b)
+}
+
+// sentHandshake tells whether a handshake message of a type began a record in
+// the clear.
+func (p *packets) sentHandshake(kind handshake.Type) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, b := range p.sent {
+		for len(b) > 13 {
+			if b[0] == 22 && b[3] == 0 && b[4] == 0 && b[13] == byte(kind) {
+				return true
+			}
+			b = b[min(len(b), 13+int(binary.BigEndian.Uint16(b[11:13]))):]
+		}
+	}
+
+	return false
+}
+
+// shake makes a handshake between two ends with the options of their settings.
+func shake(t *testing.T, client, server SettingEngine) (clientState, serverState dtls.State, wire *packets, err error) {
+	t.Helper()
+	certificate := func() tls.Certificate {
+		c, err := generateDefaultCertificate()
+		require.NoError(t, err)
+
+		return c.tlsCertificate()
+	}
+	settings := func(e SettingEngine) *SettingEngine {
+		api := NewAPI(WithSettingEngine(e))
+		require.NoError(t, api.ready("test"))
+
+		return api.settings
+	}
+	near, far := dpipe.Pipe()
+	wire = &packets{Conn: far, start: time.Now()}
+	serverConn, err := dtls.ServerWithOptions(dtlsnet.PacketConnFromConn(wire), far.RemoteAddr(),
+		settings(server).dtlsServerOptions(certificate())...)
+	require.NoError(t, err)
+	clientConn, err := dtls.ClientWithOptions(dtlsnet.PacketConnFromConn(near), near.RemoteAddr(),
+		settings(client).dtlsClientOptions(certificate())...)
+	require.NoError(t, err)
+	defer func() {
+		_ = clientConn.Close()
+		_ = serverConn.Close()
+	}()
+
+	served := make(chan error, 1)
+	go func() { served <- serverConn.HandshakeContext(t.Context()) }()
+	err = clientConn.HandshakeContext(t.Context())
+	if err != nil {
+		_ = clientConn.Close()
+		_ = near.Close()
+	}
+	if err = errors.Join(err, <-served); err != nil {
+		return clientState, serverState, wire, err
+	}
+	clientState, _ = clientConn.ConnectionState()
+	serverState, _ = serverConn.ConnectionState()
+	profile, ok := clientConn.SelectedSRTPProtectionProfile()
+	require.True(t, ok)
+	assert.Equal(t, dtls.SRTP_AEAD_AES_128_GCM, profile)
+
+	return clientState, serverState, wire, nil
+}
+
+func TestDTLSOptionsByDefault(t *testing.T) {
+	client, server, wire, err := shake(t, SettingEngine{}, SettingEngine{})
+	require.NoError(t, err)
+	assert.Len(t, client.PeerCertificates, 1)
+	assert.Len(t, server.PeerCertificates, 1, "the client's certificate is required")
+	assert.True(t, wire.sentHandshake(handshake.TypeCertificateRequest))
+	assert.Equal(t, dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, client.CipherSuiteID)
+}
+
+func TestD6_HelloVerify(t *testing.T) {
+	for _, verify := range []bool{false, true} {
+		var server SettingEngine
+		server.DTLS.HelloVerify = verify
+		_, _, wire, err := shake(t, SettingEngine{}, server)
+		require.NoError(t, err)
+		assert.Equal(t, verify, wire.sentHandshake(handshake.TypeHelloVerifyRequest))
+	}
+}
+
+func TestDTLSOptionsFromSettings(t *testing.T) {
+	var noCertificate, suite, requires, disables SettingEngine
+	noCertificate.SetDTLSClientAuth(dtls.NoClientCert)
+	suite.SetDTLSCipherSuites(dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384)
+	requires.DTLS.RequireExtendedMasterSecret = true
+	disables.DTLS.InsecureDisableExtendedMasterSecret = true
+
+	_, server, _, err := shake(t, SettingEngine{}, noCertificate)
+	require.NoError(t, err)
+	assert.Empty(t, server.PeerCertificates)
+
+	client, _, _, err := shake(t, suite, SettingEngine{})
+	require.NoError(t, err)
+	assert.Equal(t, dtls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384, client.CipherSuiteID)
+
+	_, _, _, err = shake(t, disables, requires)
+	require.Error(t, err)
+	_, _, _, err = shake(t, disables, SettingEngine{})
+	require.NoError(t, err)
+
+	var chain SettingEngine
+	chain.DTLS.VerifyChain = true
+	_, _, _, err = shake(t, chain, SettingEngine{})
+	require.Error(t, err, "nobody vouches for the server's certificate")
+}
+
+func TestDTLSHooks(t *testing.T) {
+	calls := map[string]int{}
+	var client, server SettingEngine
+	client.SetDTLSClientHelloMessageHook(func(m handshake.MessageClientHello) handshake.Message {
+		calls["client hello"]++
+
+		return &m
+	})
+	server.SetDTLSServerHelloMessageHook(func(m handshake.MessageServerHello) handshake.Message {
+		calls["server hello"]++
+
+		return &m
+	})
+	server.SetDTLSCertificateRequestMessageHook(func(m handshake.MessageCertificateRequest) handshake.Message {
+		calls["certificate request"]++
+
+		return &m
+	})
+	_, _, _, err := shake(t, client, server)
+	require.NoError(t, err)
+	assert.Len(t, calls, 3)
+}
+
+// Against a silent peer the first flight is sent again after the interval, and
+// then after twice that.
+func TestD5_FirstRetransmission(t *testing.T) {
+	for _, tc := range []struct {
+		name     string
+		interval time.Duration
+		want     []time.Duration
+	}{
+		{"default", 0, []time.Duration{0, 100 * time.Millisecond, 300 * time.Millisecond}},
+		{"set", 20 * time.Millisecond, []time.Duration{0, 20 * time.Millisecond, 60 * time.Millisecond}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var e SettingEngine
+				e.SetDTLSRetransmissionInterval(tc.interval)
+				certificate, err := generateDefaultCertificate()
+				require.NoError(t, err)
+				near, far := dpipe.Pipe()
+				wire := &packets{Conn: near, start: time.Now()}
+				conn, err := dtls.ClientWithOptions(dtlsnet.PacketConnFromConn(wire), near.RemoteAddr(),
+					NewAPI(WithSettingEngine(e)).settings.dtlsClientOptions(certificate.tlsCertificate())...)
+				require.NoError(t, err)
+				done := make(chan struct{})
+				go func() {
+					defer close(done)
+					_ = conn.HandshakeContext(t.Context())
+				}()
+				time.Sleep(tc.want[2] + time.Millisecond) // virtual
+				require.NoError(t, conn.Close())
+				_ = near.Close()
+				_ = far.Close()
+				<-done
+				require.GreaterOrEqual(t, len(wire.times), 3)
+				assert.Equal(t, tc.want, wire.times[:3])
+			})
+		})
+	}
+}
+
+// initParameters reads the INIT chunk that the options make: its window and
+// the types of its parameters.
+func initParameters(t *testing.T, e SettingEngine) (window uint32, parameters map[uint16][]byte) {
+	t.Helper()
+	api := NewAPI(WithSettingEngine(e))
+	require.NoError(t, api.ready("test"))
+	chunk, err := sctp.GenerateOutOfBandToken(api.settings.sctpClientOptions()...)
+	require.NoError(t, err)
+	parameters = map[uint16][]byte{}
+	for rest := chunk[20:]; len(rest) >= 4; {
+		size := int(binary.BigEndian.Uint16(rest[2:]))
+		require.GreaterOrEqual(t, size, 4)
+		parameters[binary.BigEndian.Uint16(rest)] = rest[4:size]
+		rest = rest[min(len(rest), (size+3)&^3):]
+	}
+
+	return binary.BigEndian.Uint32(chunk[8:]), parameters
+}
+
+func TestS6_SCTPOffers(t *testing.T) {
+	const zeroChecksum, extensions, iData = 0x8001, 0x8008, 64
+
+	window, parameters := initParameters(t, SettingEngine{})
+	assert.EqualValues(t, 6<<20, window)
+	assert.Contains(t, parameters, uint16(zeroChecksum))
+	assert.Contains(t, parameters[extensions], byte(iData))
+
+	var e SettingEngine
+	e.EnableSCTPZeroChecksum(false)
+	e.SCTP.DisableInterleaving = true
+	e.SetSCTPMaxReceiveBufferSize(123_456)
+	window, parameters = initParameters(t, e)
+	assert.EqualValues(t, 123_456, window)
+	assert.NotContains(t, parameters, uint16(zeroChecksum))
+	assert.NotContains(t, parameters[extensions], byte(iData))
+}
+
+// What the handshake does not show is read from an association.
+func TestSCTPOptions(t *testing.T) {
+	options := func(change func(*SettingEngine)) []sctp.ClientOption {
+		var e SettingEngine
+		change(&e)
+		api := NewAPI(WithSettingEngine(e))
+		require.NoError(t, api.ready("test"))
+
+		return api.settings.sctpClientOptions()
+	}
+	for _, tc := range []struct {
+		name   string
+		change func(*SettingEngine)
+		want   map[string]any
+	}{
+		{"defaults", func(*SettingEngine) {}, map[string]any{
+			"mtu": 1191, "minCwnd": 0, "fastRtxWnd": 0, "cwndCAStep": 0, "blockWrite": false,
+			"maxReceiveBufferSize": 6 << 20, "rtoMax": 60_000.0,
+		}},
+		{"MTU", func(e *SettingEngine) { e.SCTP.MTU = 1000 }, map[string]any{"mtu": 1000}},
+		{"congestion", func(e *SettingEngine) {
+			e.SetSCTPMinCwnd(5000)
+			e.SetSCTPFastRtxWnd(6000)
+			e.SetSCTPCwndCAStep(7000)
+		}, map[string]any{"minCwnd": 5000, "fastRtxWnd": 6000, "cwndCAStep": 7000}},
+		{"RTO", func(e *SettingEngine) { e.SetSCTPRTOMax(1500 * time.Microsecond) }, map[string]any{"rtoMax": 1.5}},
+		{"block write, detached", func(e *SettingEngine) {
+			e.DetachDataChannels()
+			e.EnableDataChannelBlockWrite(true)
+		}, map[string]any{"blockWrite": true}},
+		{"block write alone", func(e *SettingEngine) {
+			e.EnableDataChannelBlockWrite(true)
+		}, map[string]any{"blockWrite": false}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			near, far := dpipe.Pipe()
+			other := make(chan *sctp.Association, 1)
+			go func() {
+				a, err := sctp.ClientWithOptions(append(options(func(*SettingEngine) {}), sctp.WithNetConn(far))...)
+				assert.NoError(t, err)
+				other <- a
+			}()
+			association, err := sctp.ClientWithOptions(append(options(tc.change), sctp.WithNetConn(near))...)
+			require.NoError(t, err)
+			peer := <-other
+			for name, want := range tc.want {
+				field := reflect.ValueOf(association).Elem().FieldByName(name)
+				if name == "rtoMax" {
+					field = reflect.ValueOf(association).Elem().FieldByName("rtoMgr").Elem().FieldByName(name)
+				}
+				switch {
+				case field.CanUint():
+					assert.EqualValues(t, want, field.Uint(), name)
+				case field.CanFloat():
+					assert.InDelta(t, want, field.Float(), 1e-9, name)
+				default:
+					assert.Equal(t, want, field.Bool(), name)
+				}
+			}
+			require.NoError(t, association.Close())
+			require.NoError(t, peer.Close())
+		})
+	}
+}
