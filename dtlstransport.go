@@ -88,7 +88,16 @@ func (api *API) NewDTLSTransport(transport *ICETransport, certificates []Certifi
 
 // Start is [DTLSTransport.StartContext] without a limit but the start timeout.
 func (t *DTLSTransport) Start(remoteParameters DTLSParameters) error {
-	return t.StartContext(context.Background(), remoteParameters)
+	ctx := context.Background()
+	if t.alive() != nil && t.settings.DTLS.ConnectContextMaker != nil {
+		made, release := t.settings.DTLS.ConnectContextMaker()
+		if release != nil {
+			defer release()
+		}
+		ctx = made
+	}
+
+	return t.StartContext(ctx, remoteParameters)
 }
 
 // StartContext runs the handshake with the peer whose parameters were

@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/logging"
 	"github.com/pion/stun/v4"
 
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
@@ -56,13 +57,25 @@ type ICETransport struct {
 // by the first call.
 func (api *API) NewICETransport(gatherer *ICEGatherer) *ICETransport {
 	const op = "ice new transport"
+	err := api.ready(op)
+
+	return newICETransport(op, gatherer, err)
+}
+
+// NewICETransport is [API.NewICETransport] for a program that has no API at
+// hand. The transport logs with its gatherer's logger factory; the one given
+// here is not used.
+func NewICETransport(gatherer *ICEGatherer, _ logging.LoggerFactory) *ICETransport {
+	return newICETransport("ice new transport", gatherer, nil)
+}
+
+func newICETransport(op string, gatherer *ICEGatherer, err error) *ICETransport {
 	t := &ICETransport{
 		life: newLife("ice", iceTransitions,
 			ICETransportStateNew, ICETransportStateClosed, new(lifecycle.Queue)),
 		ready:      make(chan struct{}),
 		remoteSeen: make(map[string]struct{}),
 	}
-	err := api.ready(op)
 	if err == nil && gatherer != nil {
 		err = t.adopt(op, gatherer)
 	}
