@@ -149,3 +149,41 @@ func isTimeout(err error) bool {
 
 	return errors.As(err, &t) && t.Timeout()
 }
+
+func (t *DTLSTransport) events() *lifecycle.Queue {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+
+	return t.life.events
+}
+
+// takeData gives the application data to a layer above, once, while the
+// transport is connected.
+func (t *DTLSTransport) takeData(op string) (*dataSource, error) {
+	t.life.mu.Lock()
+	data, err := t.data, error(nil)
+	switch {
+	case t.life.state != DTLSTransportStateConnected:
+		err = refuse(op, ErrInvalidState, "DTLS transport is %s: %w", t.life.state, t.causeOr(errNotConnected))
+	case t.claimed:
+		err = refuse(op, ErrInvalidState, "the DTLS transport carries another SCTP transport")
+	default:
+		t.claimed = true
+	}
+	t.life.mu.Unlock()
+	if err != nil {
+		return nil, err
+	}
+
+	return data.take(), nil
+}
+
+// isClient tells whether we were the client of the handshake.
+func (t *DTLSTransport) isClient() bool {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+
+	return t.client
+}
+
+var errNotConnected = errors.New("it is not connected")

@@ -1,0 +1,102 @@
+package webrtc
+
+import (
+	"fmt"
+	"net"
+	"strings"
+
+	"github.com/pion/ice/v4"
+)
+
+// SetRemoteCandidates adds the candidates that were signaled. It adds all or
+// none of those that are well formed and allowed: the first one that is not is
+// the error.
+func (t *ICETransport) SetRemoteCandidates(candidates []ICECandidate) error {
+	const op = "ice set remote candidates"
+	if err := t.mayAdd(op); err != nil {
+		return err
+	}
+	for i := range candidates {
+		if _, err := t.checkRemote(op, &candidates[i]); err != nil {
+			return err
+		}
+	}
+	for i := range candidates {
+		if err := t.addRemote(op, &candidates[i]); err != nil {
+			return err
+		}
+	}
+
+	return nil
+}
+
+// AddRemoteCandidate adds one candidate that was signaled, before or after
+// Start. nil means that there are no more. A candidate that was added before
+// is ignored.
+//
+// Refused are candidates beyond ICESettings.MaxRemoteCandidates, TCP
+// candidates unless dialling is enabled, and addresses that the settings do
+// not allow: unspecified always, loopback and link-local by default.
+func (t *ICETransport) AddRemoteCandidate(candidate *ICECandidate) error {
+	const op = "ice add remote candidate"
+	if err := t.mayAdd(op); err != nil {
+		return err
+	}
+	if candidate == nil {
+		return nil
+	}
+
+	return t.addRemote(op, candidate)
+}
+
+func (t *ICETransport) mayAdd(op string) error {
+	if _, err := t.ownGatherer(op); err != nil {
+		return err
+	}
+	if cause := t.life.group.Cause(); cause != nil {
+		return refuse(op, ErrInvalidState, "transport has ended: %w", cause)
+	}
+
+	return nil
+}
+
+// checkRemote refuses what may not be added.
+func (t *ICETransport) checkRemote(op string, candidate *ICECandidate) (ice.Candidate, error) {
+	remote, err := candidate.ToICE()
+	if err != nil {
+		return nil, refuse(op, ErrInvalidArgument, "%w", err)
+	}
+	g := t.gatherer
+	if ip := net.ParseIP(remote.Address()); ip != nil && !g.remotes.allowed(ip) {
+		return nil, refuse(op, ErrInvalidArgument, "address %s is not allowed", ip)
+	} else if ip == nil && !strings.HasSuffix(remote.Address(), ".local") {
+		return nil, refuse(op, ErrInvalidArgument, "address %q is neither an IP address nor a .local name", remote.Address())
+	}
+	if remote.NetworkType().IsTCP() && remote.TCPType() == ice.TCPTypePassive && !g.settings.ICE.EnableActiveTCP {
+		return nil, refuse(op, ErrInvalidArgument, "dialling TCP candidates is not enabled")
+	}
+
+	return remote, nil
+}
+
+func (t *ICETransport) addRemote(op string, candidate *ICECandidate) error {
+	remote, err := t.checkRemote(op, candidate)
+	if err != nil {
+		return err
+	}
+	key := fmt.Sprint(remote.Type(), remote.NetworkType(), remote.TCPType(), remote.Address(), remote.Port())
+	t.life.mu.Lock()
+	_, seen := t.remoteSeen[key]
+	t.life.mu.Unlock()
+	if seen {
+		return nil
+	}
+	if !t.gatherer.remotes.reserve(net.ParseIP(remote.Address())) {
+		return refuse(op, ErrInvalidState, "too many remote candidates")
+	}
+	t.life.mu.Lock()
+	t.remoteSeen[key] = struct{}{}
+	t.life.mu.Unlock()
+
+	return opError(op, t.gatherer.agent.AddRemoteCandidate(remote))
+}

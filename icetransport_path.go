@@ -1,0 +1,51 @@
+package webrtc
+
+import (
+	"errors"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
+	"github.com/ctxrtc/webrtc/internal/mux"
+)
+
+// What the layer above needs of the transport.
+
+// events is the queue of the stack.
+func (t *ICETransport) events() *lifecycle.Queue {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+
+	return t.life.events
+}
+
+// claim gives the path to a layer above, once, while it leads somewhere.
+func (t *ICETransport) claim(op string) error {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	switch t.life.state {
+	case ICETransportStateChecking, ICETransportStateConnected,
+		ICETransportStateCompleted, ICETransportStateDisconnected:
+	case ICETransportStateNew, ICETransportStateFailed, ICETransportStateClosed, ICETransportStateUnknown:
+		return refuse(op, ErrInvalidState, "ICE transport is %s: %w", t.life.state, t.causeOr(errNotStarted))
+	}
+	if t.claimed {
+		return refuse(op, ErrInvalidState, "the ICE transport carries another DTLS transport")
+	}
+	t.claimed = true
+
+	return nil
+}
+
+// path is where packets go, from the first valid pair on.
+func (t *ICETransport) path() *icePath {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+
+	return &icePath{t.mux}
+}
+
+// icePath is the demultiplexer as the DTLS layer sees it: a way for records.
+type icePath struct{ *mux.Mux }
+
+func (p *icePath) Read(b []byte) (int, error) { return p.ReadDTLS(b) }
+
+var errNotStarted = errors.New("it is not started")
