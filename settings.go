@@ -1,7 +1,6 @@
 package webrtc
 
 import (
-	"cmp"
 	"context"
 	"crypto/x509"
 	"io"
@@ -351,16 +350,6 @@ func setDefault[T comparable](field *T, value T) {
 }
 
 func ptrTo[T any](v T) *T { return &v }
-
-// startTimeout is StartTimeout or its default; 0 or less is none.
-func (s *DTLSSettings) startTimeout() time.Duration {
-	return cmp.Or(s.StartTimeout, defaultStartTimeout)
-}
-
-// startTimeout is StartTimeout or its default; 0 or less is none.
-func (s *SCTPSettings) startTimeout() time.Duration {
-	return cmp.Or(s.StartTimeout, defaultStartTimeout)
-}
 
 // loggerFactory is the program's logger factory or the default. It is never
 // nil.

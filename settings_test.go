@@ -62,14 +62,12 @@ func TestSettingsThatDependOnOthers(t *testing.T) {
 	e.ICE.IncludeLoopback = true
 	s := NewAPI(WithSettingEngine(e)).settings
 	assert.EqualValues(t, 50_000, s.SCTP.MaxMessageSize, "half of a small window")
-	assert.LessOrEqual(t, s.SCTP.startTimeout(), time.Duration(0))
-	assert.LessOrEqual(t, s.DTLS.startTimeout(), time.Duration(0))
+	assert.Negative(t, s.SCTP.StartTimeout, "none stays none")
+	assert.Negative(t, s.DTLS.StartTimeout, "none stays none")
 	assert.True(t, s.ICE.loopbackRemotesAllowed())
 
 	// The accessors also serve settings that no API has resolved.
 	zero := &SettingEngine{}
-	assert.Equal(t, 30*time.Second, zero.SCTP.startTimeout())
-	assert.Equal(t, 30*time.Second, zero.DTLS.startTimeout())
 	assert.Equal(t, 64, zero.ICE.maxRemoteCandidates())
 	assert.Equal(t, 100, zero.ICE.maxCandidatePairs())
 
