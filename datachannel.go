@@ -233,12 +233,12 @@ func (c *DataChannel) setReliability(stream *sctp.Stream) {
 // attach makes the channel open. A channel that was closed in the meantime
 // closes the stream instead.
 func (c *DataChannel) attach(stream *sctp.Stream, acknowledged bool) {
+	c.outbox.attach(stream)
 	c.life.mu.Lock()
 	moved := c.life.moveLocked(DataChannelStateOpen)
 	if moved {
 		c.stream = stream
 		c.reader = !c.settings.Detach
-		c.outbox.attach(stream)
 		c.dialed.due = true
 		if f := c.dialed.ready(); f != nil {
 			c.life.group.Handle(f)
