@@ -231,11 +231,11 @@ func (c Certificate) Equals(cert Certificate) bool {
 // Expires is the time after which a peer no longer takes the certificate, or
 // the zero time if there is no certificate.
 func (c Certificate) Expires() time.Time {
-	if c.x509Cert == nil {
-		return time.Time{}
+	if cert := c.x509Cert; cert != nil {
+		return cert.NotAfter
 	}
 
-	return c.x509Cert.NotAfter
+	return time.Time{}
 }
 
 // GetFingerprints returns the fingerprints to signal: one, by SHA-256.

@@ -153,9 +153,6 @@ type ICESettings struct {
 	ProxyDialer proxy.Dialer
 }
 
-// ICEAddressRewriteMode tells what becomes of a candidate that a rule matches.
-type ICEAddressRewriteMode byte
-
 const (
 	// ICEAddressRewriteModeUnspecified is replace for host candidates and
 	// append for all others.
@@ -168,17 +165,17 @@ const (
 	ICEAddressRewriteAppend
 )
 
+// ICEAddressRewriteMode tells what becomes of a candidate that a rule matches.
+type ICEAddressRewriteMode byte
+
 // ICEAddressRewriteRule maps local addresses to the external ones that
 // candidates are published with.
 type ICEAddressRewriteRule struct {
 	// External are the external IP addresses, at least one.
 	External []string
-	// Local is the local IP address that the rule is for. If empty, all.
-	Local string
-	// Iface is the name of the interface that the rule is for. If empty, all.
-	Iface string
-	// CIDR is the local network that the rule is for. If empty, all.
-	CIDR string
+	// Local, Iface and CIDR are the local IP address, the name of the
+	// interface, and the local network that the rule is for. If empty, all.
+	Local, Iface, CIDR string
 	// AsCandidateType is the type of the candidates to publish: host (the
 	// default), server-reflexive or relay.
 	AsCandidateType ICECandidateType

@@ -1,17 +1,21 @@
 package webrtc
 
 import (
+	"bytes"
 	"crypto/tls"
+	"crypto/x509"
 	"encoding/binary"
 	"errors"
 	"net"
 	"reflect"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
 	"github.com/pion/dtls/v3"
+	dtlselliptic "github.com/pion/dtls/v3/pkg/crypto/elliptic"
 	dtlsnet "github.com/pion/dtls/v3/pkg/net"
 	"github.com/pion/dtls/v3/pkg/protocol/handshake"
 	"github.com/pion/sctp"
@@ -39,32 +43,48 @@ func (p *packets) Write(b []byte) (int, error) {
 	return p.Conn.Write(b)
 }
 
-// sentHandshake tells whether a handshake message of a type began a record in
-// the clear.
-func (p *packets) sentHandshake(kind handshake.Type) bool {
+// sentHandshake is the body of a handshake message that began a record in the
+// clear, or nil.
+func (p *packets) sentHandshake(kind handshake.Type) []byte {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for _, b := range p.sent {
 		for len(b) > 13 {
 			if b[0] == 22 && b[3] == 0 && b[4] == 0 && b[13] == byte(kind) {
-				return true
+				return b[min(len(b), 25):]
 			}
 			b = b[min(len(b), 13+int(binary.BigEndian.Uint16(b[11:13]))):]
 		}
 	}
 
-	return false
+	return nil
+}
+
+// testCertificate is a new one, and the pool of authorities that it is in.
+func testCertificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
+	t.Helper()
+	c, err := generateDefaultCertificate()
+	require.NoError(t, err)
+	pool := x509.NewCertPool()
+	pool.AddCert(c.x509Cert)
+
+	return c.tlsCertificate(), pool
 }
 
 // shake makes a handshake between two ends with the options of their settings.
 func shake(t *testing.T, client, server SettingEngine) (clientState, serverState dtls.State, wire *packets, err error) {
 	t.Helper()
-	certificate := func() tls.Certificate {
-		c, err := generateDefaultCertificate()
-		require.NoError(t, err)
+	clientCertificate, _ := testCertificate(t)
+	serverCertificate, _ := testCertificate(t)
 
-		return c.tlsCertificate()
-	}
+	return shakeWith(t, client, clientCertificate, server, serverCertificate)
+}
+
+func shakeWith(
+	t *testing.T, client SettingEngine, clientCertificate tls.Certificate,
+	server SettingEngine, serverCertificate tls.Certificate,
+) (clientState, serverState dtls.State, wire *packets, err error) {
+	t.Helper()
 	settings := func(e SettingEngine) *SettingEngine {
 		api := NewAPI(WithSettingEngine(e))
 		require.NoError(t, api.ready("test"))
@@ -74,10 +94,10 @@ func shake(t *testing.T, client, server SettingEngine) (clientState, serverState
 	near, far := dpipe.Pipe()
 	wire = &packets{Conn: far, start: time.Now()}
 	serverConn, err := dtls.ServerWithOptions(dtlsnet.PacketConnFromConn(wire), far.RemoteAddr(),
-		settings(server).dtlsServerOptions(certificate())...)
+		settings(server).dtlsServerOptions(serverCertificate)...)
 	require.NoError(t, err)
 	clientConn, err := dtls.ClientWithOptions(dtlsnet.PacketConnFromConn(near), near.RemoteAddr(),
-		settings(client).dtlsClientOptions(certificate())...)
+		settings(client).dtlsClientOptions(clientCertificate)...)
 	require.NoError(t, err)
 	defer func() {
 		_ = clientConn.Close()
@@ -108,7 +128,7 @@ func TestDTLSOptionsByDefault(t *testing.T) {
 	require.NoError(t, err)
 	assert.Len(t, client.PeerCertificates, 1)
 	assert.Len(t, server.PeerCertificates, 1, "the client's certificate is required")
-	assert.True(t, wire.sentHandshake(handshake.TypeCertificateRequest))
+	assert.NotNil(t, wire.sentHandshake(handshake.TypeCertificateRequest))
 	assert.Equal(t, dtls.TLS_ECDHE_ECDSA_WITH_AES_128_GCM_SHA256, client.CipherSuiteID)
 }
 
@@ -118,7 +138,7 @@ func TestD6_HelloVerify(t *testing.T) {
 		server.DTLS.HelloVerify = verify
 		_, _, wire, err := shake(t, SettingEngine{}, server)
 		require.NoError(t, err)
-		assert.Equal(t, verify, wire.sentHandshake(handshake.TypeHelloVerifyRequest))
+		assert.Equal(t, verify, wire.sentHandshake(handshake.TypeHelloVerifyRequest) != nil)
 	}
 }
 
@@ -142,10 +162,91 @@ func TestDTLSOptionsFromSettings(t *testing.T) {
 	_, _, _, err = shake(t, disables, SettingEngine{})
 	require.NoError(t, err)
 
-	var chain SettingEngine
-	chain.DTLS.VerifyChain = true
-	_, _, _, err = shake(t, chain, SettingEngine{})
-	require.Error(t, err, "nobody vouches for the server's certificate")
+	var log bytes.Buffer
+	var logged SettingEngine
+	logged.SetDTLSKeyLogWriter(&log)
+	_, _, _, err = shake(t, logged, SettingEngine{})
+	require.NoError(t, err)
+	assert.Contains(t, log.String(), "CLIENT_RANDOM")
+
+	var protocols, curve, custom SettingEngine
+	protocols.SetDTLSSupportedProtocols("c-webrtc", "webrtc")
+	client, _, _, err = shake(t, protocols, protocols)
+	require.NoError(t, err)
+	assert.Equal(t, "c-webrtc", client.NegotiatedProtocol)
+
+	curve.SetDTLSEllipticCurves(dtlselliptic.P384)
+	_, _, wire, err := shake(t, SettingEngine{}, curve)
+	require.NoError(t, err)
+	exchange := wire.sentHandshake(handshake.TypeServerKeyExchange)
+	require.Greater(t, len(exchange), 3)
+	assert.Equal(t, uint16(dtlselliptic.P384), binary.BigEndian.Uint16(exchange[1:]))
+
+	var asked atomic.Int32
+	custom.SetDTLSCustomerCipherSuites(func() []dtls.CipherSuite {
+		asked.Add(1)
+
+		return nil
+	})
+	_, _, _, err = shake(t, custom, SettingEngine{})
+	require.NoError(t, err)
+	assert.Positive(t, asked.Load())
+}
+
+func TestDTLSChains(t *testing.T) {
+	ours, oursPool := testCertificate(t)
+	theirs, theirsPool := testCertificate(t)
+	for _, tc := range []struct {
+		name        string
+		roots, ours *x509.CertPool
+		ok          bool
+	}{
+		{"both known", theirsPool, oursPool, true},
+		{"server unknown", oursPool, oursPool, false},
+		{"client unknown", theirsPool, theirsPool, false},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var client, server SettingEngine
+			client.SetDTLSDisableInsecureSkipVerify(true)
+			client.SetDTLSRootCAs(tc.roots)
+			server.SetDTLSClientAuth(dtls.RequireAndVerifyClientCert)
+			server.SetDTLSClientCAs(tc.ours)
+			_, _, _, err := shakeWith(t, client, ours, server, theirs)
+			assert.Equal(t, tc.ok, err == nil, "%v", err)
+		})
+	}
+}
+
+// What a handshake does not show is read from the connection.
+func TestDTLSSizes(t *testing.T) {
+	certificate, _ := testCertificate(t)
+	for _, tc := range []struct {
+		name        string
+		change      func(*SettingEngine)
+		mtu, window int
+	}{
+		{"default", func(*SettingEngine) {}, 1200, 64},
+		{"set", func(e *SettingEngine) { e.DTLS.MTU = 500; e.SetDTLSReplayProtectionWindow(128) }, 500, 128},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			var e SettingEngine
+			tc.change(&e)
+			settings := NewAPI(WithSettingEngine(e)).settings
+			near, far := dpipe.Pipe()
+			defer func() { _ = errors.Join(near.Close(), far.Close()) }()
+			client, err := dtls.ClientWithOptions(dtlsnet.PacketConnFromConn(near), near.RemoteAddr(),
+				settings.dtlsClientOptions(certificate)...)
+			require.NoError(t, err)
+			server, err := dtls.ServerWithOptions(dtlsnet.PacketConnFromConn(far), far.RemoteAddr(),
+				settings.dtlsServerOptions(certificate)...)
+			require.NoError(t, err)
+			for _, conn := range []*dtls.Conn{client, server} {
+				v := reflect.ValueOf(conn).Elem()
+				assert.EqualValues(t, tc.mtu, v.FieldByName("maximumTransmissionUnit").Int())
+				assert.EqualValues(t, tc.window, v.FieldByName("replayProtectionWindow").Uint())
+			}
+		})
+	}
 }
 
 func TestDTLSHooks(t *testing.T) {
