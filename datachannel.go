@@ -132,7 +132,7 @@ func (t *SCTPTransport) makeChannel(op string, params DataChannelParameters) (*D
 	c.params.MaxPacketLifeTime = clonePointer(params.MaxPacketLifeTime)
 	c.inbox.init(c)
 	c.outbox.init(c)
-	c.life.group.Follow(t.life.group, lifecycle.Follower{End: c.lowerEnded, Shutdown: c.Shutdown})
+	c.life.group.Follow(t.life.group, lifecycle.Follower{End: c.lowerEnded, Shutdown: c.Shutdown, Passing: true})
 
 	return c, nil
 }

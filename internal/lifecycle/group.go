@@ -3,6 +3,7 @@ package lifecycle
 import (
 	"context"
 	"errors"
+	"maps"
 	"sync"
 	"time"
 )
@@ -23,7 +24,7 @@ type Group struct {
 	cause     error
 	tasks     int
 	handlers  int
-	followers map[*Group]Follower // until they have ended and are quiet
+	followers map[*Group]Follower // until they have ended, are quiet, and have nothing to be told
 	changed   chan struct{}       // closed at the next change that a waiter may wait for
 }
 
@@ -36,6 +37,10 @@ type Follower struct {
 	End func(cause error)
 	// Shutdown ends the following group gracefully, as far as ctx allows.
 	Shutdown func(ctx context.Context) error
+	// Passing groups are forgotten when they have ended, so that any number
+	// of them may come and go. The others are told of the end of the followed
+	// group also if they have ended before.
+	Passing bool
 }
 
 // NewGroup returns a group that follows no other.
@@ -82,12 +87,13 @@ func (g *Group) End(cause error) bool {
 		return false
 	}
 	g.ended, g.cause = true, cause
-	followers := g.followersLocked()
+	followers := maps.Clone(g.followers)
 	g.mu.Unlock()
 
 	g.cancel(cause)
-	for _, f := range followers {
+	for follower, f := range followers {
 		f.End(cause)
+		follower.settle() // it may have ended long ago
 	}
 	g.settle()
 
@@ -98,7 +104,7 @@ func (g *Group) End(cause error) bool {
 // their errors. The group itself goes on.
 func (g *Group) Shutdown(ctx context.Context) error {
 	g.mu.Lock()
-	followers := g.followersLocked()
+	followers := maps.Clone(g.followers)
 	g.mu.Unlock()
 	var errs []error
 	for _, f := range followers {
@@ -106,15 +112,6 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	}
 
 	return errors.Join(errs...)
-}
-
-func (g *Group) followersLocked() []Follower {
-	followers := make([]Follower, 0, len(g.followers))
-	for _, f := range g.followers {
-		followers = append(followers, f)
-	}
-
-	return followers
 }
 
 // Go runs a task of the group on a goroutine of its own. Closing work is a
@@ -196,7 +193,8 @@ func (g *Group) count(counter *int, n int) {
 	}
 }
 
-// settle takes a group that has ended and is quiet out of its parent's care.
+// settle takes a group that has ended and is quiet out of its parent's care,
+// if that has nothing more to tell it.
 func (g *Group) settle() {
 	g.mu.Lock()
 	p := g.parent
@@ -206,7 +204,8 @@ func (g *Group) settle() {
 		return
 	}
 	p.mu.Lock()
-	_, followed := p.followers[g]
+	f, followed := p.followers[g]
+	followed = followed && (p.ended || f.Passing)
 	if followed {
 		delete(p.followers, g)
 		if len(p.followers) == 0 {
