@@ -76,10 +76,11 @@ func TypeOf(ordered bool, maxRetransmits, maxPacketLifeTime *uint16) (ChannelTyp
 // what is larger becomes 65535.
 func (o Open) Reliability() (ordered bool, maxRetransmits, maxPacketLifeTime *uint16) {
 	limit := uint16(min(o.ReliabilityParameter, math.MaxUint16))
-	switch o.ChannelType &^ unordered {
-	case Rexmit:
+	kind := o.ChannelType &^ unordered
+	if kind == Rexmit {
 		maxRetransmits = &limit
-	case Timed:
+	}
+	if kind == Timed {
 		maxPacketLifeTime = &limit
 	}
 
