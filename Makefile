@@ -21,7 +21,7 @@ PLATFORMS := windows/amd64 darwin/arm64 linux/arm linux/386
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## two peers in one process connect and talk
+demo: ## two processes connect, move 64 MiB, and show a cancelled start
 	$(GO) run ./examples/ortc
 
 test: ## all tests, in random order

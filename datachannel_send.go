@@ -176,8 +176,8 @@ func (c *DataChannel) send(ctx context.Context, op string, data []byte, text boo
 		if err = c.outbox.room(ctx, len(data), c.settings.MaxBuffered); err != nil {
 			return ended(op, err)
 		}
-	} else if limit := c.settings.MaxAssociationBuffered; c.BufferedAmount()+uint64(len(data)) > uint64(limit) { //nolint:gosec
-		return &Error{Op: op, Err: fmt.Errorf("%w: %d bytes are queued", ErrBufferFull, c.BufferedAmount())}
+	} else if queued, limit := c.sctp.BufferedAmount(), c.settings.MaxAssociationBuffered; queued+len(data) > limit {
+		return &Error{Op: op, Err: fmt.Errorf("%w: %d bytes are queued", ErrBufferFull, queued)}
 	}
 	ppid := sctp.PayloadTypeWebRTCBinary
 	switch {

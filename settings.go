@@ -37,8 +37,8 @@ type SettingEngine struct {
 	// also NewSlogLoggerFactory.
 	LoggerFactory logging.LoggerFactory
 
-	// ReceiveMTU is the size in bytes of the buffer that a packet is read
-	// into; longer packets are lost. If zero, 1500.
+	// ReceiveMTU is the size in bytes of the buffer that a media packet is
+	// read into. If zero, 1500. Data channels do not depend on it.
 	ReceiveMTU uint
 
 	// refused is the first bad argument of a setter that returns no error.
@@ -191,7 +191,8 @@ type SCTPSettings struct {
 	// messages. https://datatracker.ietf.org/doc/html/rfc8260
 	DisableInterleaving bool
 
-	// SNAP offers the SCTP handshake in signaling, in SCTPCapabilities.
+	// SNAP is to offer the SCTP handshake in signaling, in SCTPCapabilities.
+	// It is kept, and has no effect yet.
 	// https://datatracker.ietf.org/doc/draft-hancke-tsvwg-snap/
 	SNAP bool
 }
@@ -211,8 +212,7 @@ type DataChannelSettings struct {
 	MaxBuffered int
 
 	// MaxAssociationBuffered is how many bytes of all channels together can
-	// be queued before a sender with a context waits, and one without gets
-	// ErrBufferFull. If zero, 16 MiB.
+	// be queued before Send fails with ErrBufferFull. If zero, 16 MiB.
 	MaxAssociationBuffered int
 
 	// Detach lets channels be detached.
