@@ -5,13 +5,14 @@ import (
 	"sync"
 )
 
-// AbortOnDone calls abort, once, on a goroutine of its own, if ctx ends
-// before release is called.
+// AbortOnDone calls abort, once, if ctx ends before release is called: on a
+// goroutine of its own, or on that of release.
 //
-// release tells whether the abort has certainly not run and never will. If it
-// returns false the abort has been called and has returned, and the operation
-// that it was to end must not be reported as a success, whatever it returned:
-// a connection that came up in the same instant is being torn down.
+// release tells whether ctx had not ended, so that the abort has not run and
+// never will. If it returns false the abort has been called and has returned,
+// and the operation that it was to end must not be reported as a success,
+// whatever it returned: a connection that came up in the same instant is being
+// torn down.
 func AbortOnDone(ctx context.Context, abort func()) (release func() bool) {
 	if ctx.Done() == nil {
 		return func() bool { return true }
@@ -23,11 +24,19 @@ func AbortOnDone(ctx context.Context, abort func()) (release func() bool) {
 	})
 
 	return sync.OnceValue(func() bool {
-		if stop() {
-			return true
-		}
-		<-finished
+		switch {
+		case !stop():
+			<-finished
 
-		return false
+			return false
+		case ctx.Err() != nil:
+			// A context tells those that wait for it one after the other: the
+			// operation may have seen the end before the abort was told.
+			abort()
+
+			return false
+		}
+
+		return true
 	})
 }
