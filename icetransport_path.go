@@ -36,16 +36,11 @@ func (t *ICETransport) claim(op string) error {
 }
 
 // path is where packets go, from the first valid pair on.
-func (t *ICETransport) path() *icePath {
+func (t *ICETransport) path() *mux.Mux {
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
 
-	return &icePath{t.mux}
+	return t.mux
 }
-
-// icePath is the demultiplexer as the DTLS layer sees it: a way for records.
-type icePath struct{ *mux.Mux }
-
-func (p *icePath) Read(b []byte) (int, error) { return p.ReadDTLS(b) }
 
 var errNotStarted = errors.New("it is not started")
