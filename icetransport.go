@@ -32,19 +32,19 @@ type ICETransport struct {
 	ready chan struct{}
 
 	// Guarded by life.mu.
-	gatherer   *ICEGatherer
-	role       ICERole
-	remote     ICEParameters
-	started    bool
-	startErr   error // of a start that failed
-	conn       *ice.Conn
-	mux        *mux.Mux
-	claimed    bool // by a DTLS transport
-	valid      bool // there was a valid pair
-	isReady    bool // ready is closed
-	stopGrace  func() bool
-	onPair     func(*ICECandidatePair)
-	remoteSeen map[string]struct{} // signaled candidates, by type and address
+	gatherer  *ICEGatherer
+	role      ICERole
+	remote    ICEParameters
+	started   bool
+	startErr  error // of a start that failed
+	conn      *ice.Conn
+	mux       *mux.Mux
+	claimed   bool // by a DTLS transport
+	valid     bool // there was a valid pair
+	peerRules bool // a check has told that the peer is the controlling side
+	isReady   bool // ready is closed
+	stopGrace func() bool
+	onPair    func(*ICECandidatePair)
 }
 
 // NewICETransport makes a transport. gatherer may be nil, and given to Start
@@ -70,8 +70,7 @@ func newICETransport(op string, gatherer *ICEGatherer, err error) *ICETransport 
 	t := &ICETransport{
 		life: newLife("ice", iceTransitions,
 			ICETransportStateNew, ICETransportStateClosed, new(lifecycle.Queue)),
-		ready:      make(chan struct{}),
-		remoteSeen: make(map[string]struct{}),
+		ready: make(chan struct{}),
 	}
 	if err == nil && gatherer != nil {
 		err = t.adopt(op, gatherer)
@@ -294,9 +293,13 @@ func (t *ICETransport) onAgentState(agentState ice.ConnectionState) {
 	if state == ICETransportStateClosed {
 		return // the agent is closed by us alone, and that is told by end
 	}
+	if state == ICETransportStateConnected {
+		t.awaitChecks()
+	}
 	t.life.mu.Lock()
 	moved := t.life.group.Cause() == nil && t.life.moveLocked(state)
 	if moved && state == ICETransportStateConnected {
+		t.settleRoleLocked()
 		t.readyLocked()
 	}
 	t.life.mu.Unlock()
@@ -354,16 +357,35 @@ func (t *ICETransport) onCheck(message *stun.Message, pair *ice.CandidatePair) {
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
 	switch {
-	case message.Contains(stun.AttrICEControlling):
-		t.role = ICERoleControlled
 	case message.Contains(stun.AttrICEControlled):
-		t.role = ICERoleControlling
+		t.role, t.peerRules = ICERoleControlling, false
+	case message.Contains(stun.AttrICEControlling), message.Contains(stun.AttrUseCandidate):
+		t.role, t.peerRules = ICERoleControlled, true // the agent takes peers that leave the role out
 	}
 	// A pair with a response is valid, and packets can be written before it is
 	// nominated. The agent has no event for it, but the peer's own check
 	// arrives at about the same time.
 	if pair != nil && pair.ResponsesReceived() > 0 {
 		t.readyLocked()
+	}
+}
+
+// awaitChecks waits until onCheck has been told of the check, if it was one,
+// that made the agent select its pair.
+func (t *ICETransport) awaitChecks() {
+	t.life.mu.Lock()
+	agent := t.gatherer.agent
+	t.life.mu.Unlock()
+	_, _, _ = agent.GetLocalUserCredentials() // any task: the loop runs them one after the other
+}
+
+// settleRoleLocked finds out about a role conflict after which no check of the
+// peer has arrived: they can be lost. A controlled agent has had one, the
+// nomination, when it is connected; whoever has had none has nominated. Only a
+// lite agent connects to another without checks, in the roles given to Start.
+func (t *ICETransport) settleRoleLocked() {
+	if !t.peerRules && !t.gatherer.settings.ICE.Lite {
+		t.role = ICERoleControlling
 	}
 }
 

@@ -1,33 +1,21 @@
 package webrtc
 
 import (
-	"fmt"
 	"net"
 	"strings"
 
 	"github.com/pion/ice/v4"
 )
 
-// SetRemoteCandidates adds the candidates that were signaled. It adds all or
-// none of those that are well formed and allowed: the first one that is not is
-// the error.
+// SetRemoteCandidates adds the candidates that were signaled, all or none: the
+// first one that AddRemoteCandidate would refuse is the error.
 func (t *ICETransport) SetRemoteCandidates(candidates []ICECandidate) error {
 	const op = "ice set remote candidates"
 	if err := t.mayAdd(op); err != nil {
 		return err
 	}
-	for i := range candidates {
-		if _, err := t.checkRemote(op, &candidates[i]); err != nil {
-			return err
-		}
-	}
-	for i := range candidates {
-		if err := t.addRemote(op, &candidates[i]); err != nil {
-			return err
-		}
-	}
 
-	return nil
+	return t.addRemotes(op, candidates)
 }
 
 // AddRemoteCandidate adds one candidate that was signaled, before or after
@@ -46,7 +34,7 @@ func (t *ICETransport) AddRemoteCandidate(candidate *ICECandidate) error {
 		return nil
 	}
 
-	return t.addRemote(op, candidate)
+	return t.addRemotes(op, []ICECandidate{*candidate})
 }
 
 func (t *ICETransport) mayAdd(op string) error {
@@ -79,24 +67,24 @@ func (t *ICETransport) checkRemote(op string, candidate *ICECandidate) (ice.Cand
 	return remote, nil
 }
 
-func (t *ICETransport) addRemote(op string, candidate *ICECandidate) error {
-	remote, err := t.checkRemote(op, candidate)
-	if err != nil {
-		return err
+func (t *ICETransport) addRemotes(op string, candidates []ICECandidate) error {
+	remotes := make([]ice.Candidate, 0, len(candidates))
+	for i := range candidates {
+		remote, err := t.checkRemote(op, &candidates[i])
+		if err != nil {
+			return err
+		}
+		remotes = append(remotes, remote)
 	}
-	key := fmt.Sprint(remote.Type(), remote.NetworkType(), remote.TCPType(), remote.Address(), remote.Port())
-	t.life.mu.Lock()
-	_, seen := t.remoteSeen[key]
-	t.life.mu.Unlock()
-	if seen {
-		return nil
-	}
-	if !t.gatherer.remotes.reserve(net.ParseIP(remote.Address())) {
+	fresh, ok := t.gatherer.remotes.reserve(remotes)
+	if !ok {
 		return refuse(op, ErrInvalidState, "too many remote candidates")
 	}
-	t.life.mu.Lock()
-	t.remoteSeen[key] = struct{}{}
-	t.life.mu.Unlock()
+	for _, remote := range fresh {
+		if err := t.gatherer.agent.AddRemoteCandidate(remote); err != nil {
+			return opError(op, t.gatherer.closedError(err))
+		}
+	}
 
-	return opError(op, t.gatherer.agent.AddRemoteCandidate(remote))
+	return nil
 }

@@ -1,8 +1,11 @@
 package webrtc
 
 import (
+	"fmt"
 	"net"
 	"sync"
+
+	"github.com/pion/ice/v4"
 )
 
 // remoteLimits bounds what a peer can make the agent of one transport keep and
@@ -15,11 +18,19 @@ type remoteLimits struct {
 	mu       sync.Mutex
 	local    int
 	total    int
-	reserved map[string]int // signaled addresses that the agent has not asked for yet
+	signaled map[string]struct{} // by type and address
+	reserved map[string]int      // by address: signaled, and not asked for by the agent yet
 }
 
+// unresolved is the address of a name in remoteLimits.reserved.
+const unresolved = ""
+
 func newRemoteLimits(settings *ICESettings) *remoteLimits {
-	return &remoteLimits{settings: settings, reserved: make(map[string]int)}
+	return &remoteLimits{
+		settings: settings,
+		signaled: make(map[string]struct{}),
+		reserved: make(map[string]int),
+	}
 }
 
 func (r *remoteLimits) setLocal(n int) {
@@ -28,29 +39,45 @@ func (r *remoteLimits) setLocal(n int) {
 	r.local = n
 }
 
-func (r *remoteLimits) fullLocked() bool {
+// leftLocked is how many more candidates there may be.
+func (r *remoteLimits) leftLocked() int {
 	limit := r.settings.maxRemoteCandidates()
 	if r.local > 0 {
 		limit = min(limit, max(1, r.settings.maxCandidatePairs()/r.local))
 	}
 
-	return r.total >= limit
+	return limit - r.total
 }
 
-// reserve takes a place for a signaled candidate. ip is nil for a name that
-// has to be resolved first; the agent asks for its address then.
-func (r *remoteLimits) reserve(ip net.IP) (ok bool) {
+// reserve takes places for signaled candidates, for all or for none. It
+// returns those that were not signaled before. A name counts like an address:
+// resolving it is work that a peer can cause too.
+func (r *remoteLimits) reserve(candidates []ice.Candidate) (fresh []ice.Candidate, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if r.fullLocked() {
-		return false
+	places := make(map[string]string, len(candidates)) // candidate to address
+	for _, c := range candidates {
+		key := fmt.Sprint(c.Type(), c.NetworkType(), c.TCPType(), c.Address(), c.Port())
+		_, again := places[key]
+		if _, known := r.signaled[key]; known || again {
+			continue
+		}
+		places[key] = unresolved
+		if ip := net.ParseIP(c.Address()); ip != nil {
+			places[key] = string(ip.To16())
+		}
+		fresh = append(fresh, c)
 	}
-	if ip != nil {
-		r.total++
-		r.reserved[string(ip.To16())]++
+	if len(fresh) > max(0, r.leftLocked()) {
+		return nil, false
+	}
+	r.total += len(fresh)
+	for key, address := range places {
+		r.signaled[key] = struct{}{}
+		r.reserved[address]++
 	}
 
-	return true
+	return fresh, true
 }
 
 // allowed tells whether an address may be a peer's at all.
@@ -75,17 +102,19 @@ func (r *remoteLimits) accept(ip net.IP) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	key := string(ip.To16())
-	if n := r.reserved[key]; n > 0 {
-		if n == 1 {
-			delete(r.reserved, key)
-		} else {
-			r.reserved[key] = n - 1
+	for _, address := range []string{string(ip.To16()), unresolved} {
+		switch n := r.reserved[address]; n {
+		case 0:
+			continue
+		case 1:
+			delete(r.reserved, address)
+		default:
+			r.reserved[address] = n - 1
 		}
 
 		return true
 	}
-	if r.fullLocked() {
+	if r.leftLocked() <= 0 {
 		return false
 	}
 	r.total++
