@@ -55,7 +55,7 @@ func (t *SCTPTransport) AcceptDataChannel(ctx context.Context) (*DataChannel, er
 		case handled:
 			return nil, refuse(op, ErrInvalidState, "OnDataChannel has the channels")
 		case c != nil:
-			return c.(*DataChannel), nil //nolint:forcetypeassert // there is no other kind
+			return dataChannel(c), nil
 		}
 		select {
 		case <-changed:
@@ -77,7 +77,7 @@ func (t *SCTPTransport) OnDataChannel(handler func(*DataChannel)) {
 	}
 	var take func(channel)
 	if handler != nil {
-		take = func(c channel) { handler(c.(*DataChannel)) } //nolint:forcetypeassert // there is no other kind
+		take = func(c channel) { handler(dataChannel(c)) }
 	}
 	for _, c := range t.accepted.handle(take) {
 		t.life.group.Handle(func() { take(c) })
@@ -93,11 +93,19 @@ func (t *SCTPTransport) OnDataChannelOpened(handler func(*DataChannel)) {
 	}
 	var opened func(channel)
 	if handler != nil {
-		opened = func(c channel) { handler(c.(*DataChannel)) } //nolint:forcetypeassert // there is no other kind
+		opened = func(c channel) { handler(dataChannel(c)) }
 	}
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
 	t.onOpened = opened
+}
+
+// dataChannel is the channel behind what the transport knows of it. There is
+// no other kind.
+func dataChannel(c channel) *DataChannel {
+	d, _ := c.(*DataChannel)
+
+	return d
 }
 
 // acceptStream makes a channel of a stream that the peer has opened. A stream

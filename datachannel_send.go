@@ -111,7 +111,7 @@ func (o *outbox) room(ctx context.Context, n, budget int) error {
 		// First the level, then the amount: what falls in between is noticed.
 		level := max(uint64(budget/2), threshold) //nolint:gosec // a size
 		stream.SetBufferedAmountLowThreshold(level)
-		if amount := stream.BufferedAmount(); amount <= level || amount+uint64(n) <= uint64(budget) { //nolint:gosec
+		if amount := stream.BufferedAmount(); amount <= level || amount+uint64(n) <= uint64(budget) { //nolint:gosec // sizes
 			stream.SetBufferedAmountLowThreshold(threshold)
 
 			return nil
@@ -133,51 +133,55 @@ func (o *outbox) room(ctx context.Context, n, budget int) error {
 // end after it, [ErrClosed] for our own Close; [ErrMessageTooLarge] above the
 // peer's maximum; [ErrBufferFull] when the queue has reached its hard limit
 // (DataChannelSettings.MaxAssociationBuffered). The message was not queued then.
-func (c *DataChannel) Send(data []byte) error {
-	return c.send(nil, "datachannel send", data, false)
-}
+func (c *DataChannel) Send(data []byte) error { return c.send(data, false, c.roomNow) }
 
 // SendText queues a text message, as [DataChannel.Send] does. It should be
 // valid UTF-8, or browsers will not take it.
-func (c *DataChannel) SendText(s string) error {
-	return c.send(nil, "datachannel send", []byte(s), true)
-}
+func (c *DataChannel) SendText(s string) error { return c.send([]byte(s), true, c.roomNow) }
 
 // SendContext waits while more than DataChannelSettings.MaxBuffered bytes are
 // queued on the channel, then queues a binary message. It returns the
 // context's error if ctx ends first, and the message was not queued then.
 func (c *DataChannel) SendContext(ctx context.Context, data []byte) error {
-	if ctx == nil {
-		return refuse("datachannel send", ErrInvalidArgument, "nil context")
-	}
-
-	return c.send(ctx, "datachannel send", data, false)
+	return c.send(data, false, c.awaitRoom(ctx))
 }
 
 // SendTextContext is [DataChannel.SendContext] for a text message.
 func (c *DataChannel) SendTextContext(ctx context.Context, s string) error {
-	if ctx == nil {
-		return refuse("datachannel send", ErrInvalidArgument, "nil context")
-	}
-
-	return c.send(ctx, "datachannel send", []byte(s), true)
+	return c.send([]byte(s), true, c.awaitRoom(ctx))
 }
 
-// send queues a message. A nil ctx does not wait.
-func (c *DataChannel) send(ctx context.Context, op string, data []byte, text bool) error {
+// roomNow tells whether n more bytes may be queued.
+func (c *DataChannel) roomNow(n int) error {
+	if queued := c.sctp.BufferedAmount(); queued+n > c.settings.MaxAssociationBuffered {
+		return fmt.Errorf("%w: %d bytes are queued", ErrBufferFull, queued)
+	}
+
+	return nil
+}
+
+// awaitRoom returns a function that waits until n more bytes may be queued.
+func (c *DataChannel) awaitRoom(ctx context.Context) func(n int) error {
+	return func(n int) error {
+		switch {
+		case ctx == nil:
+			return fmt.Errorf("%w: nil context", ErrInvalidArgument)
+		case ctx.Err() != nil:
+			return contextError(ctx)
+		}
+
+		return c.outbox.room(ctx, n, c.settings.MaxBuffered)
+	}
+}
+
+func (c *DataChannel) send(data []byte, text bool, room func(n int) error) error {
+	const op = "datachannel send"
 	stream, err := c.maySend(op, len(data))
 	if err != nil {
 		return err
 	}
-	if ctx != nil {
-		if ctx.Err() != nil {
-			return opError(op, contextError(ctx))
-		}
-		if err = c.outbox.room(ctx, len(data), c.settings.MaxBuffered); err != nil {
-			return ended(op, err)
-		}
-	} else if queued, limit := c.sctp.BufferedAmount(), c.settings.MaxAssociationBuffered; queued+len(data) > limit {
-		return &Error{Op: op, Err: fmt.Errorf("%w: %d bytes are queued", ErrBufferFull, queued)}
+	if err = room(len(data)); err != nil {
+		return ended(op, err)
 	}
 	ppid := sctp.PayloadTypeWebRTCBinary
 	switch {

@@ -141,7 +141,7 @@ func (t *ICETransport) StartContext(
 	release := lifecycle.AbortOnDone(ctx, func() {
 		t.end(opError(op, contextError(ctx)), ICETransportStateClosed)
 	})
-	err := t.connect(params)
+	err := t.connect(ctx, params)
 	if !release() {
 		err = opError(op, contextError(ctx))
 	}
@@ -228,7 +228,7 @@ func (t *ICETransport) causeOr(err error) error {
 }
 
 // connect runs the agent until it has nominated a pair or failed.
-func (t *ICETransport) connect(params ICEParameters) error {
+func (t *ICETransport) connect(ctx context.Context, params ICEParameters) error {
 	t.life.mu.Lock()
 	agent, role := t.gatherer.agent, t.role
 	t.life.mu.Unlock()
@@ -254,7 +254,7 @@ func (t *ICETransport) connect(params ICEParameters) error {
 		return err
 	}
 
-	state, err := t.life.await(context.Background(), "ice start",
+	state, err := t.life.await(ctx, "ice start",
 		ICETransportStateConnected, ICETransportStateFailed, ICETransportStateClosed)
 	if err == nil && state != ICETransportStateConnected {
 		err = t.causeOr(ErrICEFailed)

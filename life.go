@@ -205,7 +205,7 @@ func (l *life[S]) run(ctx context.Context, stop func(cause error)) error {
 	release()
 	stop(ErrClosed)
 	l.awaitTorn()
-	if err := l.group.Wait(context.Background()); err != nil {
+	if err := l.group.Wait(context.WithoutCancel(ctx)); err != nil {
 		return opError(op, err)
 	}
 	if cause := l.group.Cause(); !errors.Is(cause, ErrClosed) {

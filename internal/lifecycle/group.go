@@ -106,7 +106,7 @@ func (g *Group) Shutdown(ctx context.Context) error {
 	g.mu.Lock()
 	followers := maps.Clone(g.followers)
 	g.mu.Unlock()
-	var errs []error
+	errs := make([]error, 0, len(followers))
 	for _, f := range followers {
 		errs = append(errs, f.Shutdown(ctx))
 	}
