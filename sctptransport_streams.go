@@ -137,24 +137,26 @@ func (s *streamTable) known(id uint16) bool {
 }
 
 // allocate takes an id for a channel that has none: even for the DTLS client,
-// odd for the server. https://www.rfc-editor.org/rfc/rfc8832#section-6
+// odd for the server. An id that comes back is used again as late as can be:
+// the peer has to be done with it, and with the reset of our stream.
+// https://www.rfc-editor.org/rfc/rfc8832#section-6
 func (s *streamTable) allocate() (uint16, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for len(s.free) > 0 {
-		id := s.free[0]
-		s.free = s.free[1:]
-		if _, used := s.inUse[id]; !used {
-			s.inUse[id] = struct{}{}
-
-			return id, nil
-		}
-	}
 	for ; s.next <= maxStreamID; s.next += 2 {
 		id := uint16(s.next) //nolint:gosec // bounded by maxStreamID
 		if _, used := s.inUse[id]; !used {
 			s.inUse[id] = struct{}{}
 			s.next += 2
+
+			return id, nil
+		}
+	}
+	for len(s.free) > 0 {
+		id := s.free[0]
+		s.free = s.free[1:]
+		if _, used := s.inUse[id]; !used {
+			s.inUse[id] = struct{}{}
 
 			return id, nil
 		}
