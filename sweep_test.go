@@ -3,6 +3,7 @@ package webrtc
 import (
 	"context"
 	"math/rand/v2"
+	"runtime"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -25,6 +26,13 @@ type sweepCase struct {
 	deadline bool          // the context ends by a deadline, otherwise with a cause
 	who      whose
 	loss     uint64 // the seed of a path that loses packets, 0 for one that loses none
+
+	// packet, if not 0, ends the context in place of the instant: when that
+	// many packets have been sent since the start, or when the last of them
+	// arrives, after the scheduler has been yielded to so many times.
+	packet  int
+	arrives bool
+	yields  int
 }
 
 // whose start it is whose context ends.
@@ -44,22 +52,68 @@ func (w whose) cancellations() int {
 	return 1
 }
 
-// context is one that ends at the case's instant.
-func (c sweepCase) context() (context.Context, func()) {
-	if c.deadline {
-		return context.WithTimeoutCause(context.Background(), c.instant, errSwept)
-	}
-	ctx, cancel := context.WithCancelCause(context.Background())
-	if c.instant == 0 {
-		cancel(errSwept)
+// trigger ends contexts, and knows when it has.
+type trigger struct {
+	begin   time.Time
+	after   atomic.Int64 // the nanoseconds from begin to the end of the contexts, -1 before
+	cancels []context.CancelCauseFunc
+}
 
-		return ctx, func() {}
-	}
-	timer := time.AfterFunc(c.instant, func() { cancel(errSwept) })
-
-	return ctx, func() {
-		timer.Stop()
+func (tr *trigger) fire() {
+	tr.after.Store(int64(time.Since(tr.begin)))
+	for _, cancel := range tr.cancels {
 		cancel(errSwept)
+	}
+}
+
+// contexts returns n contexts that end as the case has it. The start follows
+// at once.
+func (c sweepCase) contexts(n int, network *testnet.Network) ([]context.Context, *trigger) {
+	tr := &trigger{begin: time.Now()}
+	tr.after.Store(-1)
+	contexts := make([]context.Context, n)
+	for i := range contexts {
+		ctx, cancel := context.WithCancelCause(context.Background())
+		if c.deadline {
+			ctx, _ = context.WithTimeoutCause(ctx, c.instant, errSwept) //nolint:govet // cancelled by its parent
+		}
+		contexts[i], tr.cancels = ctx, append(tr.cancels, cancel)
+	}
+	switch {
+	case c.deadline:
+		tr.after.Store(int64(c.instant))
+	case c.packet > 0:
+		var sent atomic.Int64
+		network.OnPacket(func(int, []byte) bool {
+			if sent.Add(1) == int64(c.packet) {
+				c.release(tr)
+			}
+
+			return false
+		})
+	case c.instant == 0:
+		tr.fire()
+	default:
+		time.AfterFunc(c.instant, tr.fire)
+	}
+
+	return contexts, tr
+}
+
+func (c sweepCase) release(tr *trigger) {
+	yield := func() {
+		for range c.yields {
+			runtime.Gosched()
+		}
+		tr.fire()
+	}
+	switch {
+	case c.arrives:
+		time.AfterFunc(c.delay, yield)
+	case c.yields > 0:
+		go yield()
+	default:
+		tr.fire() // on the goroutine that sends
 	}
 }
 
@@ -76,6 +130,7 @@ func (c sweepCase) prepare(s, peer *stack) func(context.Context) error {
 type sweptSide struct {
 	*stack
 
+	host int
 	told *record
 	ctx  context.Context //nolint:containedctx // of its start
 	err  error
@@ -91,23 +146,14 @@ func (c sweepCase) run(t *testing.T) (ahead bool) {
 			}
 		}()
 		a, b, network := quickPair(t, testnet.Delay(c.delay))
-		below := c.stage % len(stages)
-		connectBelow(t, a, b, below)
+		connectBelow(t, a, b, c.stage%len(stages))
 		if c.loss != 0 {
-			random := rand.New(rand.NewPCG(c.loss, c.loss))
-			var mu sync.Mutex
-			network.OnPacket(func(int, []byte) bool {
-				mu.Lock()
-				defer mu.Unlock()
-
-				return random.Float64() < 0.3
-			})
+			network.OnPacket(lossy(c.loss))
 		}
-
 		starts := []func(context.Context) error{c.prepare(a, b), c.prepare(b, a)}
+		contexts, ended := c.contexts(len(starts), network)
 		var sides []*sweptSide
-		patient := make(chan error, 2)
-		begin := time.Now()
+		patient := make(chan error, 1)
 		var wg sync.WaitGroup
 		for i, start := range starts {
 			if c.who != bothSides && int(c.who) != i {
@@ -115,43 +161,43 @@ func (c sweepCase) run(t *testing.T) (ahead bool) {
 
 				continue
 			}
-			s := &sweptSide{stack: []*stack{a, b}[i]}
+			s := &sweptSide{stack: []*stack{a, b}[i], host: i, ctx: contexts[i]}
 			s.told = watch(s.stack)
 			sides = append(sides, s)
 			wg.Add(1)
 			go func() {
 				defer wg.Done()
-				ctx, release := c.context()
-				s.ctx, s.err = ctx, start(ctx)
-				s.took = time.Since(begin)
-				release() // which means nothing to a start that is over
+				s.err = start(s.ctx)
+				s.took = time.Since(ended.begin)
 			}()
 		}
 		wg.Wait()
-		failed := 0
-		for i, s := range sides {
+		network.OnPacket(nil)
+		after := time.Duration(ended.after.Load())
+		failed := false
+		for _, s := range sides {
 			if s.err == nil {
 				ahead = true
-				require.LessOrEqual(t, s.took, c.instant)
+				if after >= 0 {
+					require.LessOrEqual(t, s.took, after)
+				}
 
 				continue
 			}
-			failed++
-			require.Equal(t, c.instant, s.took, "it did not return at the end of its context: %v", s.err)
+			failed = true
+			require.Equal(t, after, s.took, "it did not return at the end of its context: %v", s.err)
 			st := c.failed(s.err)
 			requireEnded(t, st, s.stack, s.ctx, s.err)
-			if st.name == "ICE" && c.who != controlled {
-				require.Zero(t, network.OpenSockets(i), "sockets when the call has returned")
+			if st.name == "ICE" {
+				require.Zero(t, network.OpenSockets(s.host), "sockets when the call has returned")
 			}
 		}
-		if failed == 0 {
-			network.OnPacket(nil)
+		if !failed {
+			ended.fire() // which means nothing to a start that has succeeded
 			if c.who != bothSides {
 				require.NoError(t, <-patient)
 			}
-			if c.loss == 0 || c.stage > 0 {
-				carries(t, a, b, min(c.stage+1, len(stages)))
-			}
+			carries(t, a, b, min(c.stage+1, len(stages)))
 			requireNothingLeft(t, network, a, b)
 
 			return
@@ -161,7 +207,7 @@ func (c sweepCase) run(t *testing.T) (ahead bool) {
 			<-patient
 		}
 		synctest.Wait()
-		require.Equal(t, c.instant, time.Since(begin), "the end took time")
+		require.Equal(t, after, time.Since(ended.begin), "the end took time")
 		for _, s := range sides {
 			if s.err != nil {
 				st := c.failed(s.err)
@@ -169,9 +215,23 @@ func (c sweepCase) run(t *testing.T) (ahead bool) {
 				requireClosedOnce(t, s.told.of(st.name))
 			}
 		}
+		ended.fire()
 	})
 
 	return ahead
+}
+
+// lossy is a hook that loses almost every third packet.
+func lossy(seed uint64) func(int, []byte) bool {
+	random := rand.New(rand.NewPCG(seed, seed))
+	var mu sync.Mutex
+
+	return func(int, []byte) bool {
+		mu.Lock()
+		defer mu.Unlock()
+
+		return random.Float64() < 0.3
+	}
 }
 
 // failed is the stage that a start has failed in.
@@ -210,7 +270,10 @@ func sweep(t *testing.T, index int, delay time.Duration) (cancellations, ahead i
 		for who := controlling; who <= bothSides; who++ {
 			past := 0
 			for i := 0; past < 4; i++ {
-				if (sweepCase{index, delay, time.Duration(i) * step, deadline, who, 0}).run(t) {
+				c := sweepCase{
+					stage: index, delay: delay, instant: time.Duration(i) * step, deadline: deadline, who: who,
+				}
+				if c.run(t) {
 					past++
 				}
 				if t.Failed() {
@@ -283,5 +346,41 @@ func TestL1_AnInstantOfAStartThatLosesPackets(t *testing.T) {
 				return
 			}
 		}
+	}
+}
+
+// A context that ends around every packet of a start, so around the last of
+// the handshake too, at many points of the scheduler: one outcome.
+func TestL2_AroundEveryPacketOfAStart(t *testing.T) {
+	yields := []int{0, 1, 2, 3, 5, 8, 13, 21, 34, 55, 0, 1, 2, 3, 5, 8, 13, 21, 34, 55}
+	if raceEnabled {
+		yields = []int{0, 3, 21}
+	}
+	for index := range stages {
+		t.Run(stages[index].name, func(t *testing.T) {
+			t.Parallel()
+			cases, ahead := 0, 0
+			for _, arrives := range []bool{false, true} {
+				for _, n := range yields {
+					for who := controlling; who <= bothSides; who++ {
+						for packet, past := 1, 0; past < 2; packet++ {
+							c := sweepCase{
+								stage: index, delay: 2 * time.Millisecond, who: who,
+								packet: packet, arrives: arrives, yields: n,
+							}
+							cases++
+							if c.run(t) {
+								past++
+								ahead++
+							}
+							if t.Failed() {
+								return
+							}
+						}
+					}
+				}
+			}
+			t.Logf("%d contexts ended, %d starts were ahead", cases, ahead)
+		})
 	}
 }
