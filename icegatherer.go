@@ -114,7 +114,11 @@ func (g *ICEGatherer) gather(op string) error {
 	state := g.life.state
 	ok := state == ICEGathererStateNew && g.life.moveLocked(ICEGathererStateGathering)
 	g.life.mu.Unlock()
-	if !ok {
+	switch {
+	case ok:
+	case state == ICEGathererStateClosed:
+		return refuse(op, ErrInvalidState, "gatherer is closed: %w", g.causeOr(ErrClosed))
+	default:
 		return refuse(op, ErrInvalidState, "gatherer is %s", state)
 	}
 	if err := g.agent.GatherCandidates(); err != nil {
@@ -271,6 +275,14 @@ func (g *ICEGatherer) claim() error {
 	g.claimed = true
 
 	return nil
+}
+
+func (g *ICEGatherer) causeOr(err error) error {
+	if cause := g.life.group.Cause(); cause != nil {
+		return cause
+	}
+
+	return err
 }
 
 // closedError replaces the agent's word for closed by the cause of the end.
