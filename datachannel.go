@@ -289,6 +289,7 @@ func (c *DataChannel) Close() error {
 		c.end(ErrClosed)
 	case moved:
 		c.inbox.discard()
+		c.outbox.wake()
 		err := stream.Close()
 		if err != nil || !reader {
 			// The association takes no reset any more, or nobody reads the

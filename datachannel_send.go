@@ -96,8 +96,9 @@ func (o *outbox) amount() uint64 {
 	return stream.BufferedAmount()
 }
 
-// room waits until n more bytes fit the budget, or the queue is empty.
-func (o *outbox) room(ctx context.Context, n, budget int) error {
+// room waits until n more bytes fit the budget, or the queue is empty. The
+// channel has to stay open meanwhile.
+func (o *outbox) room(ctx context.Context, op string, n, budget int) error {
 	for {
 		o.mu.Lock()
 		if o.drained == nil {
@@ -105,8 +106,8 @@ func (o *outbox) room(ctx context.Context, n, budget int) error {
 		}
 		drained, stream, threshold := o.drained, o.stream, o.threshold
 		o.mu.Unlock()
-		if cause := o.c.life.group.Cause(); cause != nil {
-			return cause
+		if _, err := o.c.maySend(op, n); err != nil {
+			return err
 		}
 		// First the level, then the amount: what falls in between is noticed.
 		level := max(uint64(budget/2), threshold) //nolint:gosec // a size
@@ -119,9 +120,8 @@ func (o *outbox) room(ctx context.Context, n, budget int) error {
 		select {
 		case <-drained:
 		case <-o.c.life.group.Context().Done():
-			return o.c.life.group.Cause()
 		case <-ctx.Done():
-			return contextError(ctx)
+			return opError(op, contextError(ctx))
 		}
 	}
 }
@@ -170,7 +170,7 @@ func (c *DataChannel) awaitRoom(ctx context.Context) func(n int) error {
 			return contextError(ctx)
 		}
 
-		return c.outbox.room(ctx, n, c.settings.MaxBuffered)
+		return c.outbox.room(ctx, "datachannel send", n, c.settings.MaxBuffered)
 	}
 }
 
