@@ -75,7 +75,9 @@ func (c sweepCase) contexts(n int, network *testnet.Network) ([]context.Context,
 	for i := range contexts {
 		ctx, cancel := context.WithCancelCause(context.Background())
 		if c.deadline {
-			ctx, _ = context.WithTimeoutCause(ctx, c.instant, errSwept) //nolint:govet // cancelled by its parent
+			var release context.CancelFunc
+			ctx, release = context.WithTimeoutCause(ctx, c.instant, errSwept)
+			tr.cancels = append(tr.cancels, func(error) { release() })
 		}
 		contexts[i], tr.cancels = ctx, append(tr.cancels, cancel)
 	}
