@@ -1,0 +1,129 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"time"
+
+	"github.com/ctxrtc/webrtc"
+)
+
+const (
+	channelLabel = "file"
+
+	// chunk is the size of a message in bytes. Every peer takes this much.
+	chunk = 32 << 10
+)
+
+// verdict is a text message at the end of the transfer. The sender says what
+// it has sent, the receiver answers what has arrived.
+type verdict struct {
+	Bytes  int64  `json:"bytes"`
+	SHA256 string `json:"sha256"`
+}
+
+// send sends size bytes that nothing can guess, and returns when the other
+// side has said that the same have arrived. SendContext waits while too much
+// is queued, so memory does not grow with the size.
+func send(ctx context.Context, out *screen, channel *webrtc.DataChannel, size int64) error {
+	content := rand.NewChaCha8([32]byte{1})
+	hash := sha256.New()
+	buf := make([]byte, chunk)
+	bar := newProgress(out, size)
+	begin := time.Now()
+	for sent := int64(0); sent < size; {
+		message := buf[:min(chunk, size-sent)]
+		_, _ = content.Read(message) // has no errors
+		hash.Write(message)
+		if err := channel.SendContext(ctx, message); err != nil {
+			return err
+		}
+		sent += int64(len(message))
+		// What is queued has not arrived. The last byte has when the answer
+		// has come.
+		bar.at(min(max(0, sent-int64(channel.BufferedAmount())), size-1)) //nolint:gosec // at most a few MiB
+	}
+	mine := verdict{Bytes: size, SHA256: hex.EncodeToString(hash.Sum(nil))}
+	text, err := json.Marshal(mine)
+	if err != nil {
+		return err
+	}
+	if err = channel.SendTextContext(ctx, string(text)); err != nil {
+		return err
+	}
+	answer, err := channel.ReceiveContext(ctx)
+	if err != nil {
+		return err
+	}
+	took := time.Since(begin)
+	bar.at(size)
+	var theirs verdict
+	if err = json.Unmarshal(answer.Data, &theirs); err != nil {
+		return fmt.Errorf("the receiver's answer: %w", err)
+	}
+	out.line("  sent        %s in %.2f s, %s", amount(size), took.Seconds(), rate(size, took))
+	out.line("  sha-256  a  %s", mine.SHA256)
+	out.line("           b  %s", theirs.SHA256)
+	if mine != theirs {
+		return fmt.Errorf("%d bytes were sent, and other %d have arrived", mine.Bytes, theirs.Bytes)
+	}
+	out.line("  the same at both ends")
+
+	return nil
+}
+
+// receive takes messages until the sender says what they should have been, and
+// answers what they were.
+func receive(ctx context.Context, channel *webrtc.DataChannel) (got verdict, err error) {
+	hash := sha256.New()
+	buf := make([]byte, chunk)
+	for {
+		n, isText, err := channel.ReadMessage(ctx, buf)
+		if err != nil {
+			return got, err
+		}
+		if !isText {
+			hash.Write(buf[:n])
+			got.Bytes += int64(n)
+
+			continue
+		}
+		got.SHA256 = hex.EncodeToString(hash.Sum(nil))
+		text, err := json.Marshal(got)
+		if err != nil {
+			return got, err
+		}
+		if err = channel.SendTextContext(ctx, string(text)); err != nil {
+			return got, err
+		}
+		var theirs verdict
+		if err = json.Unmarshal(buf[:n], &theirs); err != nil {
+			return got, fmt.Errorf("the sender's verdict: %w", err)
+		}
+		if got != theirs {
+			return got, fmt.Errorf("%d bytes have arrived, and other %d were sent", got.Bytes, theirs.Bytes)
+		}
+
+		return got, nil
+	}
+}
+
+// readToEnd waits until the sender has closed. After a graceful close that is
+// io.EOF, and not an error.
+func readToEnd(ctx context.Context, channel *webrtc.DataChannel) error {
+	message, err := channel.ReceiveContext(ctx)
+	switch {
+	case errors.Is(err, io.EOF):
+		return nil
+	case err == nil:
+		return fmt.Errorf("%d bytes came after the end", len(message.Data))
+	}
+
+	return err
+}
