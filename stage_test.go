@@ -26,6 +26,8 @@ type stage struct {
 	context func(s *stack) context.Context
 	run     func(s *stack, ctx context.Context) error
 	stop    func(s *stack) error
+
+	shutdown func(s *stack, ctx context.Context) error
 }
 
 var stages = []stage{
@@ -35,6 +37,7 @@ var stages = []stage{
 		func(s *stack) context.Context { return s.ice.Context() },
 		func(s *stack, ctx context.Context) error { return s.ice.Run(ctx) },
 		func(s *stack) error { return s.ice.Stop() },
+		func(s *stack, ctx context.Context) error { return s.ice.Shutdown(ctx) },
 	},
 	{
 		"DTLS", "dtls start", prepareDTLS,
@@ -42,6 +45,7 @@ var stages = []stage{
 		func(s *stack) context.Context { return s.dtls.Context() },
 		func(s *stack, ctx context.Context) error { return s.dtls.Run(ctx) },
 		func(s *stack) error { return s.dtls.Stop() },
+		func(s *stack, ctx context.Context) error { return s.dtls.Shutdown(ctx) },
 	},
 	{
 		"SCTP", "sctp start", prepareSCTP,
@@ -49,6 +53,7 @@ var stages = []stage{
 		func(s *stack) context.Context { return s.sctp.Context() },
 		func(s *stack, ctx context.Context) error { return s.sctp.Run(ctx) },
 		func(s *stack) error { return s.sctp.Stop() },
+		func(s *stack, ctx context.Context) error { return s.sctp.Shutdown(ctx) },
 	},
 }
 
