@@ -122,7 +122,7 @@ func (p *peer) print(ctx context.Context, out *screen, kind, prompt string) erro
 	}
 	// The events of gathering are told in order with the states, and the line
 	// belongs below them.
-	if err = p.await(ctx, "ice", "gathering complete"); err != nil {
+	if err = p.await(ctx, "ice", gatheringComplete); err != nil {
 		return err
 	}
 	line, err := signal.Description{Type: kind, Messages: messages}.Format()

@@ -91,15 +91,18 @@ func newPeer(
 	return p, nil
 }
 
+const gatheringComplete = "gathering complete"
+
 // watch puts the states on the time line as they happen.
 func (p *peer) watch(cancel context.CancelCauseFunc) {
 	p.gatherer.OnStateChange(func(state webrtc.ICEGathererState) {
-		if state == webrtc.ICEGathererStateClosed {
-			return // with its transport
+		switch state {
+		case webrtc.ICEGathererStateGathering:
+			p.note("ice", "gathering")
+		case webrtc.ICEGathererStateComplete:
+			p.note("ice", gatheringComplete)
+		default: // it closes with its transport
 		}
-		p.note("ice", "gathering "+map[webrtc.ICEGathererState]string{
-			webrtc.ICEGathererStateGathering: "candidates", webrtc.ICEGathererStateComplete: "complete",
-		}[state])
 	})
 	p.ice.OnConnectionStateChange(func(state webrtc.ICETransportState) {
 		p.note("ice", state.String())
@@ -222,6 +225,7 @@ func (p *peer) startICE(ctx context.Context) error {
 func (p *peer) startDTLS(ctx context.Context) error {
 	return step(ctx, p.remoteDTLS, p.dtls.StartContext)
 }
+
 func (p *peer) startSCTP(ctx context.Context) error {
 	return step(ctx, p.remoteSCTP, p.sctp.StartContext)
 }

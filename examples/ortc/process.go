@@ -40,7 +40,6 @@ type answering struct {
 	ready, done chan struct{} // closed at the reports of these names
 	left        int           // set before done is closed
 	heard       chan struct{} // closed when listen has returned
-	listening   bool
 }
 
 // killAfter is how long the process may take to end when its standard input
