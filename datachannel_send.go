@@ -237,7 +237,10 @@ func (c *DataChannel) sendError(op string, err error) error {
 		return ended(op, cause)
 	case errors.Is(err, sctp.ErrOutboundPacketTooLarge):
 		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrMessageTooLarge, err)}
-	case errors.Is(err, sctp.ErrStreamClosed), errors.Is(err, sctp.ErrPayloadDataStateNotExist):
+	case errors.Is(err, sctp.ErrPayloadDataStateNotExist):
+		// The association takes nothing any more, some packets before its end.
+		return ended(op, c.sctp.ending(fmt.Errorf("%w: %w", ErrClosed, err)))
+	case errors.Is(err, sctp.ErrStreamClosed):
 		return &Error{Op: op, Err: fmt.Errorf("%w: %w", ErrClosed, err)}
 	}
 

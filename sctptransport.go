@@ -235,14 +235,20 @@ func (t *SCTPTransport) accept(assoc *sctp.Association) {
 		}
 		t.life.group.Go(func() { t.acceptStream(stream) })
 	}
+	t.end(ended("sctp", t.ending(errAssociationEnded)))
+}
+
+// ending is why the association ends, known before it has: our own Shutdown,
+// the peer's, or an abort; fallback if nothing tells.
+func (t *SCTPTransport) ending(fallback error) error {
 	t.life.mu.Lock()
 	filter, shutting := t.filter, t.shutting
 	t.life.mu.Unlock()
-	cause := ErrClosed
-	if !shutting {
-		cause = ended("sctp", reason(filter, errAssociationEnded))
+	if shutting {
+		return ErrClosed
 	}
-	t.end(cause)
+
+	return reason(filter, fallback)
 }
 
 var errAssociationEnded = errors.New("the association has ended")
