@@ -346,7 +346,7 @@ func (c *DataChannel) lowerEnded(cause error) {
 // end closes the channel for good.
 func (c *DataChannel) end(cause error) {
 	c.life.mu.Lock()
-	moved := c.life.moveLocked(DataChannelStateClosed)
+	c.life.moveLocked(DataChannelStateClosed)
 	c.life.mu.Unlock()
 	c.life.end(cause, func() {
 		c.sctp.streams.forget(c)
@@ -356,10 +356,8 @@ func (c *DataChannel) end(cause error) {
 		c.sctp.streams.release(id)
 		c.inbox.end(cause)
 		c.outbox.wake()
-	})
-	if moved {
 		c.postClosed(cause)
-	}
+	})
 }
 
 // postClosed tells the handlers after the last message.

@@ -79,6 +79,9 @@ func (l *life[S]) moveLocked(to S) bool {
 // releases what the object held. All but the first call return at once; what
 // the first one has not released yet is waited for with awaitTorn.
 func (l *life[S]) end(cause error, release func()) {
+	// The group is not quiet while something is released, and what that posts
+	// is in the care of whoever waits for the group.
+	defer l.group.Busy()()
 	if l.group.End(cause) {
 		release()
 		close(l.torn)

@@ -124,6 +124,13 @@ func (g *Group) Go(task func()) {
 	}()
 }
 
+// Busy counts the caller as a task of the group until done is called.
+func (g *Group) Busy() (done func()) {
+	g.count(&g.tasks, 1)
+
+	return func() { g.count(&g.tasks, -1) }
+}
+
 // Handle runs a handler of the program on a goroutine of its own. It may
 // block for ever; only Wait cares.
 func (g *Group) Handle(handler func()) {
