@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/pion/dtls/v3"
@@ -30,6 +31,8 @@ type applicationData struct {
 	conn  *dtls.Conn
 	group *lifecycle.Group
 	ended func(error) // the peer has closed
+
+	delivered atomic.Uint64 // packets
 
 	mu      sync.Mutex
 	early   [][]byte
@@ -110,6 +113,8 @@ func (d *applicationData) Read(p []byte) (int, error) {
 		n, err := d.conn.Read(p)
 		switch {
 		case err == nil:
+			d.delivered.Add(1)
+
 			return n, nil
 		case isTimeout(err):
 			return 0, os.ErrDeadlineExceeded

@@ -72,7 +72,7 @@ func TestGoodRecordsOfADatagramAreKept(t *testing.T) {
 		datagram = append(datagram, r...)
 	}
 	require.Equal(t, append(append([]byte(nil), first...), second...), w.read(t, f, datagram))
-	require.Equal(t, Stats{Malformed: 1, Plaintext: 2}, f.Stats())
+	require.Equal(t, Stats{Malformed: 1, Plaintext: 2, Passed: 1}, f.Stats())
 	require.EqualValues(t, 3, f.Stats().Dropped())
 }
 

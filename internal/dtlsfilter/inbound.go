@@ -36,6 +36,8 @@ func (f *Filter) keep(datagram []byte, isConnected bool) int {
 	if isConnected && f.hs == nil {
 		if r := cut(datagram); r != nil && len(r) == len(datagram) &&
 			r.wellFormed() && r.epoch() == 1 && protected(r) == pass {
+			f.countPassed(r)
+
 			return len(r)
 		}
 	}
@@ -119,6 +121,9 @@ func (f *Filter) judge(r record, in *datagramState) verdict {
 		v := protected(r)
 		if queued := !f.early.keyed || !f.early.open; v == pass && !in.connected && queued {
 			v = f.early.charge(r)
+		}
+		if v == pass {
+			f.countPassed(r)
 		}
 
 		return v

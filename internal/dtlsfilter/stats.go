@@ -1,6 +1,10 @@
 package dtlsfilter
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+
+	"github.com/pion/dtls/v3/pkg/protocol"
+)
 
 // verdict is what becomes of a record.
 type verdict uint8
@@ -24,7 +28,8 @@ var reasons = [verdicts]string{
 	throttled:  "DTLS record dropped: retransmissions too close together",
 }
 
-// Stats counts since New. All but the last two count records that were dropped.
+// Stats counts since New. All but the last three count records that were
+// dropped.
 type Stats struct {
 	// Malformed records have a bad version, length or content. A datagram that
 	// ends inside a record counts once.
@@ -44,6 +49,10 @@ type Stats struct {
 	// WriteErrors counts datagrams that the path failed to send, for a reason
 	// that was hidden from the module.
 	WriteErrors uint64
+	// Passed counts the protected records of application data that were passed.
+	// Those that are not what they seem are dropped by the module, which does
+	// not tell.
+	Passed uint64
 }
 
 // Dropped is the number of records that were dropped.
@@ -55,6 +64,7 @@ type counters struct {
 	dropped     [verdicts]atomic.Uint64
 	oversized   atomic.Uint64
 	writeErrors atomic.Uint64
+	passed      atomic.Uint64
 }
 
 // Stats returns the counters, from any goroutine. Each is exact; together they
@@ -68,6 +78,13 @@ func (f *Filter) Stats() Stats {
 		Throttled:   f.counters.dropped[throttled].Load(),
 		Oversized:   f.counters.oversized.Load(),
 		WriteErrors: f.counters.writeErrors.Load(),
+		Passed:      f.counters.passed.Load(),
+	}
+}
+
+func (f *Filter) countPassed(r record) {
+	if r.kind() == protocol.ContentTypeApplicationData {
+		f.counters.passed.Add(1)
 	}
 }
 
