@@ -105,12 +105,13 @@ func (t *DTLSTransport) Start(remoteParameters DTLSParameters) error {
 // ICE has to be started; while it is still checking, the first flight waits
 // for the first valid pair.
 //
-// Errors: [ErrInvalidState] and [ErrInvalidArgument] for a call that is
-// refused and changes nothing; [ErrFingerprintMismatch]; *[DTLSAlertError]
-// when the peer refused; [ErrHandshakeTimeout] after DTLSSettings.StartTimeout;
-// the context's error and cause when ctx ends first, and then the transport is
-// closed and the peer is told; [ErrClosed] after Stop; the cause of ICE's end.
-// After a failure of the handshake itself the state is failed.
+// Errors: [ErrInvalidState], [ErrInvalidArgument] and [ErrCertificateExpired]
+// for a call that is refused and changes nothing; [ErrFingerprintMismatch];
+// *[DTLSAlertError] when the peer refused; [ErrHandshakeTimeout] after
+// DTLSSettings.StartTimeout; the context's error and cause when ctx ends first,
+// and then the transport is closed and the peer is told; [ErrClosed] after
+// Stop; the cause of ICE's end. After a failure of the handshake itself the
+// state is failed.
 func (t *DTLSTransport) StartContext(ctx context.Context, remoteParameters DTLSParameters) error {
 	const op = "dtls start"
 	if err := t.begin(ctx, op, remoteParameters); err != nil {
@@ -153,6 +154,9 @@ func (t *DTLSTransport) begin(ctx context.Context, op string, params DTLSParamet
 	}
 	if err := t.refusal(op); err != nil {
 		return err
+	}
+	if err := t.certificates[0].valid(time.Now()); err != nil {
+		return opError(op, err)
 	}
 	if err := t.ice.claim(op); err != nil {
 		return err
