@@ -101,7 +101,13 @@ func (t *ICETransport) adopt(op string, g *ICEGatherer) error {
 	check := t.onCheck
 	g.check.Store(&check)
 	t.life.group.Follow(g.life.group, lifecycle.Follower{
-		End:      func(cause error) { t.end(cause, ICETransportStateClosed) },
+		End: func(cause error) {
+			// One that has ended is closing the gatherer just now, and a
+			// failed one stays failed.
+			if t.life.group.Cause() == nil {
+				t.end(cause, ICETransportStateClosed)
+			}
+		},
 		Shutdown: t.Shutdown,
 	})
 
