@@ -167,8 +167,11 @@ func (t *DTLSTransport) ExportKeyingMaterial(label string, contextValue []byte, 
 		return nil, err
 	}
 	material, err := state.ExportKeyingMaterial(label, contextValue, length)
+	if err != nil {
+		return nil, refuse(op, ErrInvalidArgument, "%w", err)
+	}
 
-	return material, opError(op, err)
+	return material, nil
 }
 
 // srtpConfig is the keys and the profile for the media layer (RFC 5764 4.2).
