@@ -1,0 +1,257 @@
+// Package webrtc is a WebRTC transport library: ICE, DTLS, SCTP and data
+// channels, driven step by step with signaling of the program's own, in the
+// style of ORTC and with the names of pion/webrtc. Every call that can wait
+// takes a context, every end has a cause, and what was started can be waited
+// for.
+//
+// This comment is the contract of all objects together. The comments of types
+// and methods do not repeat it.
+//
+// # Data flow
+//
+// Each constructor takes the layer below:
+//
+//	signaling: parameters, candidates
+//	  ICEGatherer -> ICETransport -> DTLSTransport -> SCTPTransport -> DataChannel
+//
+// These make one stack. An [ICETransport] owns its [ICEGatherer], from the
+// constructor on or from the start that it is given to, and closes it with
+// itself; closing the gatherer ends the transport. An ICETransport carries one
+// [DTLSTransport], and that one [SCTPTransport], ever. A [DataChannel] belongs
+// to its SCTPTransport, also when it is made before the association is there;
+// it is opened then.
+//
+// What a layer above has to know comes from return values, from the Context of
+// the layer below and its cause, and from events. Signaling is the program's:
+// it carries [ICEParameters], [DTLSParameters], [SCTPCapabilities] and
+// candidates to the peer, in any order and encoding; their JSON is that of
+// pion/webrtc and of the W3C text.
+//
+// # Cancellation
+//
+// A call that can wait has a form that takes a context: StartContext,
+// GatherContext, AcceptDataChannel, OpenDataChannel, SendContext,
+// SendTextContext, ReceiveContext, ReadMessage, AwaitState, Shutdown and Run.
+// Start is StartContext without a limit of the caller's. Gather and Send do not
+// wait at all.
+//
+//   - Refusals come first. A bad argument or a wrong state is an error and
+//     changes nothing, whatever the context is.
+//   - The context bounds the call, and not the life of what it has made: once
+//     StartContext has returned nil, its context means nothing any more.
+//   - If the context ends before a start has succeeded, also when it had ended
+//     before the call, the transport is closed. When the call returns, our own
+//     sockets and goroutines are gone, the protocol modules have been told to
+//     end, and the peer has been told where the protocol has a way: DTLS sends
+//     an alert, SCTP an ABORT. A handler that runs is not waited for.
+//   - A start has one outcome. If its context may have ended it, it never
+//     reports success.
+//   - The error matches both ctx.Err() and context.Cause(ctx) under errors.Is.
+//   - It returns within milliseconds of the context's end, whatever the peer,
+//     a server or a handler does.
+//   - No start waits for ever. DTLS and SCTP have a start timeout of 30 s each
+//     in the settings ([ErrHandshakeTimeout]); ICE ends when no pair works
+//     ([ErrICEFailed]).
+//
+// GatherContext is the exception to the third rule: at the end of its context
+// gathering is complete with what was found, and the transport lives.
+//
+// # Life
+//
+// ICETransport, DTLSTransport and SCTPTransport have the same methods for it:
+//
+//   - Context is done when the transport has ended; its cause says why. An end
+//     goes upwards: with ICE end DTLS, SCTP and the channels, with the same
+//     cause. It never goes downwards: stopping DTLS or SCTP leaves the layer
+//     below as it is.
+//   - Run blocks until its context or the transport ends, closes what is left,
+//     and returns when every goroutine and every handler, of the layers above
+//     too, has finished. It may be called before the start, more than once, and
+//     after the end.
+//   - Stop is immediate and idempotent, and waits for no handler.
+//   - Shutdown is graceful: what is queued is sent, SCTP shuts down, DTLS sends
+//     close_notify. When its context ends it aborts, and says what was lost. It
+//     waits for no handler.
+//   - AwaitState blocks until one of the given states is reached, or the end.
+//
+// GracefulStop and GracefulClose are pion's: Shutdown without a limit, then
+// waiting for handlers. A DataChannel has Close, GracefulClose, Shutdown and
+// Context; an ICEGatherer Close and GracefulClose.
+//
+// A gatherer has sockets and a goroutine, so it has to be closed, or given to a
+// transport that is stopped. Nothing else has to be closed: what was made but
+// never started holds nothing.
+//
+// # Ordering
+//
+// The events of one stack, which are states, candidates and pairs of ICE,
+// states of DTLS, and OnError and OnClose of SCTP, share one queue. They are
+// delivered one at a time, in the order of the changes across all layers, by a
+// goroutine that holds no lock. A slow handler delays the events behind it, and
+// nothing else: no packet, no call, no Stop, no channel. The state that a
+// handler reads is the event's or a later one. Closed comes once and last;
+// failed may come before it.
+//
+// The callbacks of a channel never run on that queue. OnOpen, OnDial,
+// OnDataChannel and OnDataChannelOpened each get a goroutine for the call, and
+// may never return. The messages of one channel come to OnMessage in order and
+// one at a time; OnError and then OnClose come after the last of them.
+// OnBufferedAmountLow has a queue of its own for each channel.
+//
+// Not ordered against each other are: the callbacks of two channels; a
+// channel's OnOpen, its OnMessage and its OnBufferedAmountLow; anything of a
+// channel and the events of the stack; an event and the return of the call that
+// has caused it.
+//
+// Every method but Run, GracefulStop and GracefulClose may be called from every
+// handler. Filters of addresses and interfaces are not handlers: they must not
+// block or call back. A handler may be nil and may be set at any time. Nothing
+// is lost when it is set late: messages and channels wait, in bounded queues,
+// and OnOpen, OnDial and OnClose are called at once if they were due. States
+// and candidates are not repeated; State, AwaitState and GetLocalCandidates
+// tell them.
+//
+// There is one way of receiving at a time. While OnMessage has a handler,
+// ReceiveContext and ReadMessage return [ErrInvalidState], and while
+// OnDataChannel has one, AcceptDataChannel does.
+//
+// # Closing
+//
+// How an end is told:
+//
+//	end                           Run returns     cause of Context   reads
+//	                                              and of calls
+//	own Stop, Close or Shutdown   nil             ErrClosed          ErrClosed
+//	the context of Run            its error and   the same           the same
+//	                              its cause
+//	the peer's graceful close     io.EOF          io.EOF             io.EOF
+//	failure, abort, alert         that error      that error         that error
+//
+// The first cause wins. SCTPTransport.Stop sends an ABORT, after which the
+// peer's channels have an error; SCTPTransport.Shutdown lets the peer read to
+// the end. ICE has no message that closes: a peer that stops ICE alone has
+// gone silent.
+//
+// A failed ICE transport ends at once, with what stands on it, unless
+// ICESettings.FailedGrace says otherwise.
+//
+// # Errors
+//
+// An error is an [*Error], which names the operation ("dtls start") and wraps
+// the reason; io.EOF and ErrClosed come as they are where a stream or a channel
+// has ended. Reasons are the sentinels of this package, a context's error and
+// cause, [*DTLSAlertError], [*SCTPAbortError], or an error of a protocol
+// module. Match them with errors.Is and errors.As. An Error is a net.Error;
+// Timeout is true for deadlines and ErrHandshakeTimeout. ErrClosed also matches
+// net.ErrClosed and io.ErrClosedPipe.
+//
+// A call that fails changes nothing, or leaves its object in a final state.
+// Objects that are nil or were not made by their constructor give errors. A
+// constructor that returns no error reports what was wrong at the first call,
+// and NewAPI, which checks the settings, at the first call that returns one.
+//
+// # Security
+//
+// By default a connection uses addresses only that were signaled or that an
+// authenticated check has revealed; mDNS is off; the peer's certificate is
+// required, and has to match a signaled fingerprint of SHA-256 or stronger
+// before any data is delivered; forged or malformed packets are dropped and end
+// nothing; and every queue and count that a peer can make grow has a limit in
+// the settings.
+//
+// What makes that weaker has Insecure in its field's name. These setters, which
+// pion programs call, set such fields:
+//
+//   - DisableCertificateFingerprintVerification:
+//     DTLSSettings.InsecureSkipFingerprintVerification. Anybody on the path can
+//     be the peer.
+//   - SetDTLSClientAuth: DTLSSettings.InsecureClientAuth. Below
+//     RequireAnyClientCert a client needs no certificate.
+//   - SetDTLSExtendedMasterSecret, if it disables:
+//     DTLSSettings.InsecureDisableExtendedMasterSecret.
+//   - SetDTLSKeyLogWriter: DTLSSettings.InsecureKeyLogWriter. Who has the log
+//     can decrypt the session.
+//   - SetSRTPProtectionProfiles, with a NULL profile:
+//     SRTPSettings.InsecureAllowNull.
+//   - DisableSRTPReplayProtection and DisableSRTCPReplayProtection:
+//     SRTPSettings.InsecureDisableReplayProtection and
+//     SRTPSettings.InsecureDisableRTCPReplayProtection.
+//
+// SetIncludeLoopbackCandidate weakens nothing of a connection, but lets the
+// peer name loopback addresses, to which checks are then sent.
+//
+// # Deviations from pion/webrtc
+//
+// Names, parameters, JSON and the numbers and texts of the enums are those of
+// pion/webrtc v4. These things differ.
+//
+// Calls and types:
+//
+//   - SetNet takes the Net of pion/transport/v5.
+//   - Errors are *Error values around sentinels; there is no package rtcerr.
+//   - The fields of ICECandidate and DataChannelParameters stand in another
+//     order, so literals need field names.
+//   - GetRemoteParameters before the start is ErrInvalidState, not empty.
+//   - SCTPTransport.GetCapabilities is what we accept before the start; pion's
+//     is 0.
+//   - SCTPTransport.Start, called twice, is an error; pion's returns nil.
+//   - NewDataChannel may be called before the association is there.
+//   - The logger factory given to the function NewICETransport is not used.
+//
+// Life:
+//
+//   - A gatherer has its agent from the constructor on, not from Gather on, and
+//     so has to be closed.
+//   - A start whose context has ended closes its transport; DTLS was failed.
+//   - DTLSTransport.Start may be called while ICE is still checking; before ICE
+//     was started it is an error.
+//   - When ICE has failed, DTLS, SCTP and the channels end with it; they were
+//     left open.
+//   - DTLS and SCTP starts have a timeout of 30 s.
+//
+// Handlers and messages:
+//
+//   - OnDataChannel gets a channel that is open already, and the handlers of
+//     several channels run side by side; one that did not return kept all
+//     other channels waiting.
+//   - Messages that come before OnMessage is set wait for it; they were lost.
+//   - OnOpen, OnDial and OnClose are called once, also when they are set again.
+//   - Send fails with ErrBufferFull when too much is queued (16 MiB by
+//     default); it queued without bound.
+//
+// Defaults:
+//
+//   - Remote candidates: loopback and link-local addresses, and TCP candidates
+//     that we would have to dial, are refused until the settings allow them,
+//     unspecified and multicast addresses always; 64 candidates and 100 pairs
+//     are the most.
+//   - mDNS is off until SetICEMulticastDNSMode asks for it; remote .local names
+//     were resolved.
+//   - Fingerprints by md5 and sha-1 do not count, the strongest algorithm that
+//     is understood decides, and others are skipped; any that matched sufficed,
+//     and an unknown one before it was an error.
+//   - GetRemoteCertificate is empty until the certificate has been verified.
+//   - DTLS starts without the HelloVerify round trip, since ICE has validated
+//     the address; SetDTLSInsecureSkipHelloVerify(false) brings it back. The
+//     first retransmission comes after 100 ms.
+//   - SCTP offers zero checksum; EnableSCTPZeroChecksum(false) stops it.
+//   - ICETransport.Role follows the outcome of a role conflict.
+//
+// Values:
+//
+//   - ICECandidate.String is the candidate's text, which ParseICECandidate
+//     reads; pion's is a text for people.
+//   - ICECandidate.ToJSON fills in usernameFragment if the candidate has it.
+//   - UnmarshalText of a state or role, and UnmarshalJSON of an
+//     ICETransportPolicy or ICECredentialType, refuse a text that they do not
+//     know; it became unknown, or the default.
+//   - An ICEServer's port has to be 1 to 65535.
+//
+// # Deviations from the W3C text
+//
+//   - A failed ICE transport ends what stands on it at once, since a transport
+//     that nobody restarts leads nowhere. A negative ICESettings.FailedGrace
+//     keeps the text's behavior.
+//   - The ICE state completed is never reached: the agent does not tell when it
+//     has checked all pairs.
+package webrtc
