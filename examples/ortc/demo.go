@@ -52,21 +52,21 @@ func twoProcesses(ctx context.Context, out *screen, size int64) (left int, err e
 
 	times := newTimeline(out, held)
 	defer times.flush()
-	other, err := startAnswering(ctx)
-	if err != nil {
-		return 0, err
-	}
-	defer other.wait()
-	defer cancel(errors.New("side a has failed")) // ends b if it is still there
-	out.line("two processes: a is %d, b is %d", os.Getpid(), other.pid())
-	out.title("connect: ICE, DTLS, SCTP, a data channel")
-
 	a, err := newPeer(ctx, cancel, newRecorder("a", times.add), webrtc.ICERoleControlling, onLoopback())
 	if err != nil {
 		return 0, err
 	}
 	defer a.abandon()
+	other, err := startAnswering(ctx)
+	if err != nil {
+		return 0, err
+	}
 	go other.listen(ctx, cancel, a, times)
+	defer other.wait()
+	defer cancel(errors.New("side a has failed")) // ends b if it is still there
+	out.line("two processes: a is %d, b is %d", os.Getpid(), other.pid())
+	out.title("connect: ICE, DTLS, SCTP, a data channel")
+
 	if err = a.trickle(other.conn.Send); err != nil {
 		return 0, err
 	}

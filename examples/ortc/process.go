@@ -117,19 +117,19 @@ func (o *answering) use(r report, times *timeline) error {
 	if r.Event != nil {
 		times.add(*r.Event)
 	}
-	for _, signal := range []struct {
+	for _, once := range []struct {
 		reported bool
 		at       chan struct{}
 	}{{r.Ready, o.ready}, {r.Done, o.done}} {
-		if !signal.reported {
+		if !once.reported {
 			continue
 		}
 		select {
-		case <-signal.at:
+		case <-once.at:
 			return errors.New("a report came twice")
 		default:
 			o.left = r.Left
-			close(signal.at)
+			close(once.at)
 		}
 	}
 	if r.Error != "" {
