@@ -63,6 +63,7 @@ func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 		return nil, opError(op, err)
 	}
 	agentOptions = append(agentOptions,
+		ice.WithProxyDialer(newTURNDialer(g.life.group.Context(), api.settings, urls)),
 		ice.WithRemoteIPFilter(g.remotes.accept),
 		ice.WithBindingRequestHandler(g.onBindingRequest))
 	if g.agent, err = ice.NewAgentWithOptions(agentOptions...); err != nil {

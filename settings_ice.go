@@ -2,6 +2,7 @@ package webrtc
 
 import (
 	"cmp"
+	"crypto/x509"
 	"net"
 	"slices"
 	"strings"
@@ -148,9 +149,14 @@ type ICESettings struct {
 	// has TCP. The program closes it.
 	TCPMux ice.TCPMux
 
-	// ProxyDialer connects to TURN servers over TCP or TLS. If nil, we
-	// connect ourselves.
+	// ProxyDialer connects to TURN servers over TCP; TLS, where the URL asks
+	// for it, is ours. If it is a proxy.ContextDialer too, the context ends
+	// with the gatherer. If nil, we connect ourselves.
 	ProxyDialer proxy.Dialer
+
+	// TURNRootCAs are the authorities that TURN servers over TLS are verified
+	// against. If nil, the machine's.
+	TURNRootCAs *x509.CertPool
 }
 
 const (

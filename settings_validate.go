@@ -109,6 +109,9 @@ func (e *SettingEngine) validateCommon() error {
 		if field.value != nil && isNilPointer(field.value) {
 			return fmt.Errorf("%s holds a nil %T", field.name, field.value)
 		}
+		if err := refusalOf(field.value); err != nil {
+			return err
+		}
 	}
 
 	return firstBroken([]settingRule{
