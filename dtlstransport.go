@@ -371,16 +371,31 @@ func (t *DTLSTransport) end(cause error, to DTLSTransportState) {
 		t.life.mu.Lock()
 		filter, conn := t.filter, t.conn
 		t.life.mu.Unlock()
+		if before == DTLSTransportStateConnecting &&
+			(to == DTLSTransportStateClosed || errors.Is(cause, ErrHandshakeTimeout)) {
+			t.tellPeer(filter)
+		}
 		if conn == nil {
 			return
-		}
-		if before == DTLSTransportStateConnecting && to == DTLSTransportStateClosed {
-			filter.WriteAlert(alertFatal, alertUserCanceled)
 		}
 		if err := conn.Close(); err != nil {
 			t.log.Debugf("closing the DTLS connection: %v", err)
 		}
 	})
+}
+
+// tellPeer sends the alert of a start that is given up, if there is a path.
+// filter is nil before the handshake's first record.
+func (t *DTLSTransport) tellPeer(filter *dtlsfilter.Filter) {
+	if filter == nil {
+		select {
+		case <-t.ice.ready:
+			filter = dtlsfilter.New(t.ice.path(), dtlsfilter.Config{Log: t.log})
+		default:
+			return
+		}
+	}
+	filter.WriteAlert(alertFatal, alertUserCanceled)
 }
 
 // Stop closes the transport, and what stands on it, with [ErrClosed]. The peer

@@ -51,7 +51,6 @@ type Filter struct {
 	log      logging.LeveledLogger
 	phase    atomic.Uint32 // bits: connected, closed
 	alert    atomic.Uint32 // the peer's alert: remembered, level, description
-	heard    atomic.Bool   // a plaintext handshake record was passed
 	counters counters
 
 	mu   sync.Mutex

@@ -431,9 +431,6 @@ func TestL10_AlertEndsThePeersHandshake(t *testing.T) {
 func TestL10_AlertNumber(t *testing.T) {
 	a, b := newWires()
 	f := New(a, Config{})
-	require.False(t, f.WriteAlert(alert.Fatal, alert.UserCanceled), "there is no peer to tell")
-	require.Empty(t, b.in)
-
 	hello := makeMessage(1, 0, []byte{0})
 	record(hello).setNumber(7)
 	_, err := f.WriteTo(hello, nil)
@@ -465,21 +462,22 @@ func TestL10_NothingFollowsTheAlert(t *testing.T) {
 	require.Len(t, b.in, 2)
 }
 
-func TestL10_ServerTellsWhomItHasHeard(t *testing.T) {
+// Before the first record the alert has number 0, and a peer that begins
+// later takes it.
+func TestL10_AlertBeforeAnyRecord(t *testing.T) {
 	a, b := newWires()
 	f := New(a, Config{})
-	buf := make([]byte, 1000)
-	// Junk is no peer; a part of a ClientHello is.
-	a.deliver(makeRecord(23, 0, 0, make([]byte, 30)))
-	a.deliver(makeRecord(20, 0, 0, []byte{1}))
-	_, _, err := f.ReadFrom(buf)
-	require.NoError(t, err)
-	require.False(t, f.WriteAlert(alert.Fatal, alert.UserCanceled))
-	a.deliver(makeRecord(22, 0, 0, makeFragment(1, 0, 100, 0, make([]byte, 50))))
-	_, _, err = f.ReadFrom(buf)
-	require.NoError(t, err)
 	require.True(t, f.WriteAlert(alert.Fatal, alert.UserCanceled))
+	require.False(t, f.WriteAlert(alert.Fatal, alert.UserCanceled), "once")
 	require.Equal(t, makeRecord(21, 0, 0, []byte{2, 90}), <-b.in)
+	require.Empty(t, b.in)
+
+	bubble(t, func(t *testing.T) {
+		client, server := newPair(t, options{})
+		require.True(t, server.filter.WriteAlert(alert.Fatal, alert.UserCanceled))
+		theirs := client.start(t.Context())
+		require.ErrorContains(t, <-theirs, "UserCanceled")
+	})
 }
 
 func TestL10_NoAlertOnceConnected(t *testing.T) {

@@ -158,12 +158,8 @@ func (f *Filter) judgePlaintext(r record, in *datagramState) verdict {
 		if in.sent.clientHello {
 			from = peer{serverSteps, true}
 		}
-		v := f.hs.admit(r, from)
-		if v == pass {
-			f.heard.Store(true)
-		}
 
-		return v
+		return f.hs.admit(r, from)
 	case protocol.ContentTypeChangeCipherSpec:
 		return f.judgeChangeCipherSpec(r)
 	case protocol.ContentTypeAlert:

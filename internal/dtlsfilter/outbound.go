@@ -79,9 +79,9 @@ func (f *Filter) send(p []byte) error {
 }
 
 // WriteAlert tells the peer, in plaintext, that the handshake has ended, and
-// returns whether it did. It does nothing once connected, after an earlier
-// one, and while there is no peer to tell: a client that has sent nothing, a
-// server that has got nothing. It works after Close too, which the module
+// returns whether it did. It does nothing once connected, and after an earlier
+// one. A peer that has not begun yet finds it when it does: the path keeps
+// what nobody reads. It works after Close too, which the module
 // calls by itself when a handshake is cancelled. After a fatal alert or a
 // close_notify nothing more is sent, so that no record of the module can take
 // the alert's number.
@@ -90,7 +90,7 @@ func (f *Filter) WriteAlert(level alert.Level, description alert.Description) bo
 		return false
 	}
 	f.mu.Lock()
-	if f.sent.ended || f.sent.next == 0 && !f.heard.Load() {
+	if f.sent.ended {
 		f.mu.Unlock()
 
 		return false
