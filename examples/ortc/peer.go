@@ -65,7 +65,7 @@ func newPeer(
 	r *recorder, role webrtc.ICERole, settings webrtc.SettingEngine,
 ) (*peer, error) {
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings))
-	gatherer, err := api.NewICEGatherer(webrtc.ICEGatherOptions{})
+	gatherer, err := api.NewICEGatherer(webrtc.ICEGatherOptions{}) //nolint:contextcheck // Run, below, has it
 	if err != nil {
 		return nil, err
 	}
