@@ -104,7 +104,7 @@ func (t *SCTPTransport) StartContext(ctx context.Context, capabilities SCTPCapab
 		return t.failed(err)
 	}
 	release := lifecycle.AbortOnDone(ctx, func() { t.end(opError(op, contextError(ctx))) })
-	err := opError(op, t.associate(ctx))
+	err := opError(op, t.associate(ctx, op))
 	if !release() {
 		err = opError(op, contextError(ctx))
 	}
@@ -168,9 +168,14 @@ func (t *SCTPTransport) causeOr(err error) error {
 
 // associate sets the association up. The state is connected when it returns
 // nil.
-func (t *SCTPTransport) associate(ctx context.Context) error {
-	ctx, cancel := startContext(ctx, t.life.group, t.settings.SCTP.StartTimeout)
+func (t *SCTPTransport) associate(ctx context.Context, op string) error {
+	// The start's own context ends the transport, and with it its connection,
+	// by which the association is ended: by a context it would log an error
+	// for every start that a program cancels.
+	ctx, cancel := startContext(context.WithoutCancel(ctx), t.life.group, t.settings.SCTP.StartTimeout)
 	defer cancel()
+	release := lifecycle.AbortOnDone(ctx, func() { t.end(opError(op, context.Cause(ctx))) })
+	defer release() // it may be called again
 	filter := sctpfilter.New(t.source, sctpfilter.Config{Log: t.log})
 	if !t.attach(filter) {
 		filter.Detach()
@@ -178,16 +183,14 @@ func (t *SCTPTransport) associate(ctx context.Context) error {
 
 		return t.life.group.Cause()
 	}
-	assoc, err := sctp.ClientContext(ctx, append(t.settings.sctpClientOptions(),
+	assoc, err := sctp.ClientContext(context.WithoutCancel(ctx), append(t.settings.sctpClientOptions(),
 		sctp.WithNetConn(filter), sctp.WithMaxMessageSize(t.remoteMax))...)
 	if err == nil {
 		err = t.connected(assoc)
 	}
 	switch {
-	case t.life.group.Cause() != nil:
-		return t.life.group.Cause()
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
+	case !release() || t.life.group.Cause() != nil:
+		return t.causeOr(context.Cause(ctx))
 	case err != nil:
 		return reason(filter, err)
 	}
@@ -311,7 +314,7 @@ func (t *SCTPTransport) end(cause error) {
 // postClosedLocked tells the handlers of OnError and OnClose. A graceful end,
 // ours or the peer's, is no error.
 func (t *SCTPTransport) postClosedLocked(cause error) {
-	if errors.Is(cause, ErrClosed) || errors.Is(cause, io.EOF) {
+	if gracefulEnd(cause) {
 		cause = nil
 	}
 	t.life.events.Post(t.life.group, func() {
@@ -385,7 +388,7 @@ func (t *SCTPTransport) shutdown(ctx context.Context, assoc *sctp.Association) e
 	switch {
 	case t.life.group.Cause() != nil:
 		err = t.life.group.Cause()
-		if errors.Is(err, ErrClosed) || errors.Is(err, io.EOF) {
+		if gracefulEnd(err) {
 			return nil // it ended in the meantime, as it should
 		}
 	case ctx.Err() != nil:
