@@ -336,7 +336,7 @@ func (c *DataChannel) lowerEnded(cause error) {
 	c.life.mu.Lock()
 	reader := c.reader
 	c.life.mu.Unlock()
-	if reader && errors.Is(cause, io.EOF) {
+	if reader && cause == io.EOF { //nolint:errorlint // of this one the streams know, see gracefulEnd
 		c.inbox.unlimit()
 		<-c.reading
 	}
@@ -362,12 +362,11 @@ func (c *DataChannel) end(cause error) {
 
 // postClosed tells the handlers after the last message.
 func (c *DataChannel) postClosed(cause error) {
-	graceful := errors.Is(cause, ErrClosed) || errors.Is(cause, io.EOF)
 	c.callbacks.Post(c.life.group, func() {
 		c.life.mu.Lock()
 		onError := c.onError
 		c.life.mu.Unlock()
-		if onError != nil && !graceful {
+		if onError != nil && !gracefulEnd(cause) {
 			onError(cause)
 		}
 		c.life.mu.Lock()

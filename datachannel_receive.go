@@ -143,7 +143,7 @@ func (b *inbox) end(cause error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = cause
-	if errors.Is(cause, ErrClosed) {
+	if cause == ErrClosed { //nolint:errorlint // see gracefulEnd
 		b.messages, b.bytes = nil, 0
 	}
 	b.changedLocked()

@@ -261,3 +261,30 @@ func TestE6_DisconnectedThatRecovers(t *testing.T) {
 		stopped(t, network, a, b)
 	})
 }
+
+// TestL12_CauseThatLooksGraceful: a context whose cause is io.EOF or ErrClosed
+// is neither the peer's close nor our own.
+func TestL12_CauseThatLooksGraceful(t *testing.T) {
+	for _, cause := range []error{io.EOF, ErrClosed} {
+		t.Run(cause.Error(), func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				a, b, network := connectedPair(t, SettingEngine{}, SettingEngine{})
+				own, _ := channelPair(t, a, b, DataChannelParameters{})
+				ctx, cancel := context.WithCancelCause(context.Background())
+				running := result(func() error { return a.sctp.Run(ctx) })
+				p := waitOn(a, []*DataChannel{own}, nil)
+				cancel(cause)
+				ended := func(t *testing.T, err error) {
+					t.Helper()
+					require.ErrorIs(t, err, context.Canceled)
+					require.ErrorIs(t, err, cause)
+				}
+				p.all(t, ended)
+				require.NotEmpty(t, running, "Run waits for the peer's end of the streams")
+				ended(t, <-running)
+				ended(t, <-p.told)
+				stopped(t, network, a, b)
+			})
+		})
+	}
+}

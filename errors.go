@@ -94,10 +94,17 @@ func opError(op string, err error) error {
 	return &Error{Op: op, Err: err}
 }
 
+// gracefulEnd tells whether a cause stands for an end without failure: our own
+// close or the peer's. A context's cause may wrap either and mean neither, so
+// identity counts.
+func gracefulEnd(cause error) bool {
+	return cause == ErrClosed || cause == io.EOF //nolint:errorlint // see above
+}
+
 // ended is the cause of an end: io.EOF and ErrClosed stay as they are, as
 // readers expect them, anything else gets its operation.
 func ended(op string, err error) error {
-	if err == io.EOF || err == ErrClosed { //nolint:errorlint // wrapped ones may keep their text
+	if gracefulEnd(err) {
 		return err
 	}
 

@@ -211,7 +211,7 @@ func (l *life[S]) run(ctx context.Context, stop func(cause error)) error {
 	if err := l.group.Wait(context.WithoutCancel(ctx)); err != nil {
 		return opError(op, err)
 	}
-	if cause := l.group.Cause(); !errors.Is(cause, ErrClosed) {
+	if cause := l.group.Cause(); cause != ErrClosed { //nolint:errorlint // see gracefulEnd
 		return cause
 	}
 
