@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"sync/atomic"
 
@@ -143,6 +144,9 @@ func (g *ICEGatherer) onAgentCandidate(found ice.Candidate) {
 		g.log.Warnf("a gathered candidate cannot be told: %v", err)
 
 		return
+	}
+	if ip := net.ParseIP(candidate.Address); ip != nil && ip.IsUnspecified() {
+		return // of a family that no rewrite rule has an address for
 	}
 	g.life.mu.Lock()
 	defer g.life.mu.Unlock()

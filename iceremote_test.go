@@ -6,6 +6,7 @@ import (
 	"net"
 	"slices"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -155,7 +156,9 @@ func TestI7_PeerReflexiveCandidatesAreCounted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				a, b, network := virtualPairWith(t, SettingEngine{}, SettingEngine{ICE: c.settings})
-				connect(t, a, b)
+				signal(t, a, b)
+				synctest.Wait() // or a check could reveal a candidate before it is added
+				connectStages(t, a, b, stages)
 				from, to := channelPair(t, a, b, DataChannelParameters{Label: "before"})
 				p := newProber(t, b, a)
 

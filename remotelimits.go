@@ -95,7 +95,9 @@ func (r *remoteLimits) allowed(ip net.IP) bool {
 }
 
 // accept is the agent's question for every remote candidate that it is about
-// to keep. It runs in the agent's loop.
+// to keep. It runs in the agent's loop. The agent asks for an address without
+// the port, so a candidate that a check has revealed before it was signaled
+// counts twice.
 func (r *remoteLimits) accept(ip net.IP) bool {
 	if !r.allowed(ip) {
 		return false
