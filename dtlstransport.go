@@ -211,7 +211,7 @@ func (t *DTLSTransport) handshake(ctx context.Context, params DTLSParameters) er
 		return err
 	}
 	if !t.attach(filter, conn) {
-		return errors.Join(t.life.group.Cause(), conn.Close())
+		return errors.Join(t.life.endCause(), conn.Close())
 	}
 	err = conn.HandshakeContext(ctx)
 	// The module may return nil with its read loop cancelled already.
@@ -337,7 +337,7 @@ func (t *DTLSTransport) connected(filter *dtlsfilter.Filter, conn *dtls.Conn, v 
 	}
 	t.life.mu.Unlock()
 	if !moved {
-		return t.causeOr(ErrClosed)
+		return t.life.endCause()
 	}
 	data.watch()
 

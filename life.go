@@ -64,6 +64,7 @@ func (l *life[S]) moveLocked(to S) bool {
 	}
 	// Under the lock, so that the order of the events is that of the changes.
 	l.events.Post(l.group, func() {
+		l.settled(to)
 		l.mu.Lock()
 		handler := l.handler
 		l.mu.Unlock()
@@ -73,6 +74,22 @@ func (l *life[S]) moveLocked(to S) bool {
 	})
 
 	return true
+}
+
+// settled makes whoever is told of the end know its cause too.
+func (l *life[S]) settled(state S) {
+	if state == l.closed {
+		_ = l.endCause()
+	}
+}
+
+// endCause is the cause of a life whose state tells that it ends. The state is
+// changed first, the cause follows at once, on the goroutine that ends the
+// life and waits for nobody in between.
+func (l *life[S]) endCause() error {
+	<-l.group.Context().Done()
+
+	return l.group.Cause()
 }
 
 // end ends the life with a cause, and everything that stands on it, then
@@ -161,6 +178,7 @@ func (l *life[S]) await(ctx context.Context, op string, states ...S) (S, error) 
 	l.mu.Lock()
 	if state := l.state; slices.Contains(states, state) {
 		l.mu.Unlock()
+		l.settled(state)
 
 		return state, nil
 	}
@@ -171,6 +189,8 @@ func (l *life[S]) await(ctx context.Context, op string, states ...S) (S, error) 
 	var err error
 	select {
 	case state := <-w.reached:
+		l.settled(state)
+
 		return state, nil
 	case <-l.group.Context().Done():
 		err = l.cause(op)
@@ -180,6 +200,8 @@ func (l *life[S]) await(ctx context.Context, op string, states ...S) (S, error) 
 	// A state that was reached counts, whatever ended in the same instant.
 	select {
 	case state := <-w.reached:
+		l.settled(state)
+
 		return state, nil
 	default:
 		return l.current(), err

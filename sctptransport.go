@@ -181,7 +181,7 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 		filter.Detach()
 		t.source.giveBack()
 
-		return t.life.group.Cause()
+		return t.life.endCause()
 	}
 	assoc, err := sctp.ClientContext(context.WithoutCancel(ctx), append(t.settings.sctpClientOptions(),
 		sctp.WithNetConn(filter), sctp.WithMaxMessageSize(t.remoteMax))...)
@@ -218,7 +218,7 @@ func (t *SCTPTransport) connected(assoc *sctp.Association) error {
 	}
 	t.life.mu.Unlock()
 	if !moved {
-		return errors.Join(t.causeOr(ErrClosed), assoc.Close())
+		return errors.Join(t.life.endCause(), assoc.Close())
 	}
 	t.life.group.Go(func() { t.accept(assoc) })
 	for _, c := range t.streams.associated(t.dtls.isClient()) {

@@ -17,9 +17,10 @@ import (
 type Group struct {
 	ctx    context.Context //nolint:containedctx // the life that the group stands for
 	cancel context.CancelCauseFunc
-	parent *Group
 
 	mu        sync.Mutex
+	parent    *Group
+	follower  Follower // how it takes part in the parent's end
 	ended     bool
 	cause     error
 	tasks     int
@@ -41,6 +42,8 @@ type Follower struct {
 	// of them may come and go. The others are told of the end of the followed
 	// group also if they have ended before.
 	Passing bool
+
+	told bool // End has returned
 }
 
 // NewGroup returns a group that follows no other.
@@ -53,10 +56,6 @@ func NewGroup() *Group {
 // Follow makes g end with parent. If parent has ended already, f.End is called
 // now. A group follows one other at most.
 func (g *Group) Follow(parent *Group, f Follower) {
-	g.mu.Lock()
-	g.parent = parent
-	g.mu.Unlock()
-
 	parent.mu.Lock()
 	ended, cause := parent.ended, parent.cause
 	if parent.followers == nil {
@@ -64,8 +63,13 @@ func (g *Group) Follow(parent *Group, f Follower) {
 	}
 	parent.followers[g] = f
 	parent.mu.Unlock()
+
+	g.mu.Lock()
+	g.parent, g.follower = parent, f
+	g.mu.Unlock()
 	if ended {
-		f.End(cause)
+		parent.rejoin()
+		parent.tell(g, f, cause)
 	}
 	g.settle() // it may have ended by itself before
 }
@@ -92,12 +96,24 @@ func (g *Group) End(cause error) bool {
 
 	g.cancel(cause)
 	for follower, f := range followers {
-		f.End(cause)
-		follower.settle() // it may have ended long ago
+		g.tell(follower, f, cause)
 	}
 	g.settle()
 
 	return true
+}
+
+// tell ends a follower. It stays in g's care until it has been told, since it
+// may begin something then, also if it has ended long ago.
+func (g *Group) tell(follower *Group, f Follower, cause error) {
+	f.End(cause)
+	f.told = true
+	g.mu.Lock()
+	if _, followed := g.followers[follower]; followed {
+		g.followers[follower] = f
+	}
+	g.mu.Unlock()
+	follower.settle()
 }
 
 // Shutdown ends every follower gracefully, one after the other, and returns
@@ -194,9 +210,35 @@ func (g *Group) count(counter *int, n int) {
 	if *counter == 0 {
 		g.changedLocked()
 	}
+	ended := g.ended
 	g.mu.Unlock()
-	if n < 0 {
+	if n > 0 && ended {
+		g.rejoin()
+	}
+	if n < 0 || ended {
 		g.settle()
+	}
+}
+
+// rejoin takes a group that works again after its end back into its parent's
+// care, should that have let it go.
+func (g *Group) rejoin() {
+	g.mu.Lock()
+	p, f := g.parent, g.follower
+	g.mu.Unlock()
+	if p == nil {
+		return
+	}
+	p.mu.Lock()
+	_, followed := p.followers[g]
+	if !followed {
+		f.told = p.ended
+		p.followers[g] = f
+	}
+	ended := p.ended
+	p.mu.Unlock()
+	if ended && !followed {
+		p.rejoin()
 	}
 }
 
@@ -212,7 +254,7 @@ func (g *Group) settle() {
 	}
 	p.mu.Lock()
 	f, followed := p.followers[g]
-	followed = followed && (p.ended || f.Passing)
+	followed = followed && (f.told || f.Passing)
 	if followed {
 		delete(p.followers, g)
 		if len(p.followers) == 0 {
