@@ -261,7 +261,7 @@ func (t *ICETransport) connect(ctx context.Context, params ICEParameters) error 
 	}
 
 	state, err := t.life.await(ctx, "ice start",
-		ICETransportStateConnected, ICETransportStateFailed, ICETransportStateClosed)
+		ICETransportStateConnected, ICETransportStateFailed)
 	if err == nil && state != ICETransportStateConnected {
 		err = t.causeOr(ErrICEFailed)
 	}
