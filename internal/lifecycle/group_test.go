@@ -250,6 +250,7 @@ func TestGroupAfter(t *testing.T) {
 		stop := g.After(time.Second, func() { ran = time.Since(begin) })
 		require.NoError(t, g.Wait(context.Background()), "a timer is nothing to wait for")
 		time.Sleep(2 * time.Second)
+		synctest.Wait()
 		require.Equal(t, time.Second, ran)
 		require.False(t, stop())
 

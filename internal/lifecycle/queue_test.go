@@ -38,6 +38,7 @@ func TestQueueDeliversInOrderOneAtATime(t *testing.T) {
 		}
 		require.Zero(t, time.Since(begin), "Post has waited")
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Len(t, got, 100)
 		for i, v := range got {
 			require.Equal(t, i, v)
@@ -60,6 +61,7 @@ func TestQueuePostFromAHandler(t *testing.T) {
 		})
 		q.Post(nil, add("second"))
 		time.Sleep(time.Second)
+		synctest.Wait()
 		require.Equal(t, []string{"first", "end of the first", "second", "posted by the first"}, got)
 	})
 }
