@@ -129,8 +129,8 @@
 //
 // The first cause wins. SCTPTransport.Stop sends an ABORT, after which the
 // peer's channels have an error; SCTPTransport.Shutdown lets the peer read to
-// the end. ICE has no message that closes: a peer that stops ICE alone has
-// gone silent.
+// the end. Stopping ICE ends what stands on it first, and that tells the peer;
+// ICE by itself has no message that closes.
 //
 // A failed ICE transport ends at once, with what stands on it, unless
 // ICESettings.FailedGrace says otherwise.
