@@ -85,12 +85,11 @@ func TestI10_MuxesOfNothing(t *testing.T) {
 	listener := listenTCP(t)
 	defer func() { require.NoError(t, listener.Close()) }()
 	for name, set := range map[string]func(s *SettingEngine){
-		"no socket":           func(s *SettingEngine) { s.SetICEUDPMux(NewICEUDPMux(nil, nil)) },
-		"nil socket":          func(s *SettingEngine) { s.SetICEUDPMux(NewICEUDPMux(nil, noSocket)) },
-		"no listener":         func(s *SettingEngine) { s.SetICETCPMux(NewICETCPMux(nil, nil, 8)) },
-		"nil listener":        func(s *SettingEngine) { s.SetICETCPMux(NewICETCPMux(nil, noListener, 8)) },
-		"negative buffer":     func(s *SettingEngine) { s.SetICETCPMux(NewICETCPMux(nil, listener, -1)) },
-		"and is not one also": func(s *SettingEngine) { s.SetICETCPMux(NewICETCPMux(nil, listener, -8)) },
+		"no socket":       func(s *SettingEngine) { s.SetICEUDPMux(NewICEUDPMux(nil, nil)) },
+		"nil socket":      func(s *SettingEngine) { s.SetICEUDPMux(NewICEUDPMux(nil, noSocket)) },
+		"no listener":     func(s *SettingEngine) { s.SetICETCPMux(NewICETCPMux(nil, nil, 8)) },
+		"nil listener":    func(s *SettingEngine) { s.SetICETCPMux(NewICETCPMux(nil, noListener, 8)) },
+		"negative buffer": func(s *SettingEngine) { s.SetICETCPMux(NewICETCPMux(nil, listener, -1)) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			var settings SettingEngine
@@ -228,7 +227,7 @@ func TestI10_PortRange(t *testing.T) {
 }
 
 func TestI10_InterfaceAndAddressFilters(t *testing.T) {
-	var seen []string
+	var seen atomic.Bool
 	for name, c := range map[string]struct {
 		set  func(s *SettingEngine)
 		want int
@@ -236,7 +235,7 @@ func TestI10_InterfaceAndAddressFilters(t *testing.T) {
 		"no filter": {func(*SettingEngine) {}, 1},
 		"interface kept": {func(s *SettingEngine) {
 			s.SetInterfaceFilter(func(name string) bool {
-				seen = append(seen, name)
+				seen.Store(name != "")
 
 				return name != "lo0"
 			})
@@ -262,7 +261,7 @@ func TestI10_InterfaceAndAddressFilters(t *testing.T) {
 			})
 		})
 	}
-	require.NotEmpty(t, seen)
+	require.True(t, seen.Load(), "it is asked by name")
 
 	testnet.Leaks(t)
 	s := newStack(t, ICERoleControlling, onLoopback(SettingEngine{}))

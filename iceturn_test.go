@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"math/big"
 	"net"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
@@ -42,8 +43,9 @@ func newTURNServer(t *testing.T) *turnServer {
 	s.udp = packets.LocalAddr().(*net.UDPAddr).Port
 	listeners := make([]net.Listener, 2)
 	for i := range listeners {
-		listeners[i], err = listen.Listen(t.Context(), "tcp4", "127.0.0.1:0")
+		listener, err := listen.Listen(t.Context(), "tcp4", "127.0.0.1:0")
 		require.NoError(t, err)
+		listeners[i] = &tidyListener{Listener: listener}
 	}
 	s.tcp = listeners[0].Addr().(*net.TCPAddr).Port
 	s.tls = listeners[1].Addr().(*net.TCPAddr).Port
@@ -67,6 +69,36 @@ func newTURNServer(t *testing.T) *turnServer {
 	t.Cleanup(func() { assert.NoError(t, s.server.Close()) })
 
 	return s
+}
+
+// tidyListener closes with itself what it has accepted: of a connection whose
+// handshake fails the server's module forgets to.
+type tidyListener struct {
+	net.Listener
+
+	mu       sync.Mutex
+	accepted []net.Conn
+}
+
+func (l *tidyListener) Accept() (net.Conn, error) {
+	conn, err := l.Listener.Accept()
+	if err == nil {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.accepted = append(l.accepted, conn)
+	}
+
+	return conn, err
+}
+
+func (l *tidyListener) Close() error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, conn := range l.accepted {
+		_ = conn.Close()
+	}
+
+	return l.Listener.Close()
 }
 
 // serverCertificate is its own authority, for 127.0.0.1.

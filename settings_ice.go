@@ -20,8 +20,8 @@ type ICESettings struct {
 	NetworkTypes []NetworkType
 
 	// InterfaceFilter and IPFilter tell which interfaces, by name, and which
-	// local addresses candidates are gathered on. If nil, all. They must not
-	// block or call back.
+	// local addresses candidates are gathered on. If nil, all. They are called
+	// by several goroutines at once, and must not block or call back.
 	InterfaceFilter func(name string) (keep bool)
 	IPFilter        func(ip net.IP) (keep bool)
 
