@@ -111,6 +111,7 @@ func (t *SCTPTransport) makeChannel(op string, params DataChannelParameters) (*D
 	if cause := t.life.group.Cause(); cause != nil {
 		return nil, refuse(op, ErrInvalidState, "transport has ended: %w", cause)
 	}
+	t.streams.reap()
 	if err := t.streams.reserve(params.ID); err != nil {
 		if errors.Is(err, ErrInvalidArgument) {
 			return nil, opError(op, err)
@@ -192,6 +193,11 @@ func (c *DataChannel) takeID() (uint16, error) {
 	}
 	c.life.mu.Lock()
 	defer c.life.mu.Unlock()
+	if c.life.state == DataChannelStateClosed {
+		c.sctp.streams.free(id) // its end had no id to give back
+
+		return 0, ErrClosed
+	}
 	c.id = &id
 
 	return id, nil
@@ -341,6 +347,19 @@ func (c *DataChannel) lowerEnded(cause error) {
 		<-c.reading
 	}
 	c.end(cause)
+}
+
+// reap ends a channel whose stream the program has closed by what Detach gave
+// it, and the peer too.
+func (c *DataChannel) reap() (ended bool) {
+	c.life.mu.Lock()
+	stream := c.stream
+	c.life.mu.Unlock()
+	if stream != nil && stream.State() == sctp.StreamStateClosed {
+		c.end(io.EOF)
+	}
+
+	return c.life.group.Cause() != nil
 }
 
 // end closes the channel for good.

@@ -112,6 +112,7 @@ func dataChannel(c channel) *DataChannel {
 // that does not begin as a channel must is reset, and nothing else is touched.
 func (t *SCTPTransport) acceptStream(stream *sctp.Stream) {
 	id := stream.StreamIdentifier()
+	t.streams.reap()
 	if t.streams.known(id) {
 		return // negotiated, and made by us in the meantime
 	}

@@ -159,10 +159,15 @@ func (c *DataChannel) DetachWithDeadline() (datachannel.ReadWriteCloserDeadliner
 	}
 	detached.Negotiated = c.params.Negotiated
 	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	if c.detached == nil {
+	first := c.detached == nil
+	if first {
 		c.detached = detached
 	}
+	detached = c.detached
+	c.life.mu.Unlock()
+	if first {
+		c.sctp.streams.detach(c)
+	}
 
-	return c.detached, nil
+	return detached, nil
 }

@@ -11,20 +11,24 @@ import (
 type channel interface {
 	// associated tells that the association is there.
 	associated()
+	// reap ends a detached channel whose stream both sides have closed, and
+	// tells whether the channel has ended.
+	reap() (ended bool)
 }
 
 // streamTable knows which stream ids are in use, which channels wait for the
 // association, and which ones of the peer wait for the program.
 type streamTable struct {
-	mu      sync.Mutex
-	limit   int
-	inUse   map[uint16]struct{}
-	count   int // channels, also those without an id yet
-	client  bool
-	ready   bool     // the association is there, and with it the parity
-	next    uint32   // the next id of our parity that was never used
-	free    []uint16 // ids of our parity that came back, oldest first
-	waiting []channel
+	mu       sync.Mutex
+	limit    int
+	inUse    map[uint16]struct{}
+	count    int // channels, also those without an id yet
+	client   bool
+	ready    bool     // the association is there, and with it the parity
+	next     uint32   // the next id of our parity that was never used
+	returned []uint16 // ids of our parity that came back, oldest first
+	waiting  []channel
+	detached []channel // which the program reads and closes by itself
 }
 
 // acceptQueue holds the channels that the peer has opened until the program
@@ -152,9 +156,9 @@ func (s *streamTable) allocate() (uint16, error) {
 			return id, nil
 		}
 	}
-	for len(s.free) > 0 {
-		id := s.free[0]
-		s.free = s.free[1:]
+	for len(s.returned) > 0 {
+		id := s.returned[0]
+		s.returned = s.returned[1:]
 		if _, used := s.inUse[id]; !used {
 			s.inUse[id] = struct{}{}
 
@@ -170,12 +174,22 @@ func (s *streamTable) release(id *uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count--
-	if id == nil {
-		return
+	if id != nil {
+		s.freeLocked(*id)
 	}
-	delete(s.inUse, *id)
-	if s.ready && s.ours(*id) && uint32(*id) < s.next {
-		s.free = append(s.free, *id)
+}
+
+// free gives an id back.
+func (s *streamTable) free(id uint16) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.freeLocked(id)
+}
+
+func (s *streamTable) freeLocked(id uint16) {
+	delete(s.inUse, id)
+	if s.ready && s.ours(id) && uint32(id) < s.next {
+		s.returned = append(s.returned, id)
 	}
 }
 
@@ -194,11 +208,33 @@ func (s *streamTable) await(c channel) {
 	}
 }
 
-// forget drops a channel that waited.
+// forget drops a channel that has ended.
 func (s *streamTable) forget(c channel) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.waiting = slices.DeleteFunc(s.waiting, func(other channel) bool { return other == c })
+	same := func(other channel) bool { return other == c }
+	s.waiting = slices.DeleteFunc(s.waiting, same)
+	s.detached = slices.DeleteFunc(s.detached, same)
+}
+
+// detach remembers a channel that nobody but the program watches.
+func (s *streamTable) detach(c channel) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.detached = append(s.detached, c)
+}
+
+// reap ends the detached channels that are closed. It is called when a place
+// or an id is wanted, since nothing tells when the program closes one.
+func (s *streamTable) reap() {
+	s.mu.Lock()
+	detached := slices.Clone(s.detached)
+	s.mu.Unlock()
+	for _, c := range detached {
+		if c.reap() {
+			s.forget(c)
+		}
+	}
 }
 
 // associated settles the parity and returns the channels that waited, in the
