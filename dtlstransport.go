@@ -2,7 +2,6 @@ package webrtc
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"slices"
@@ -38,7 +37,7 @@ type DTLSTransport struct {
 	filter   *dtlsfilter.Filter
 	conn     *dtls.Conn
 	data     *applicationData // since connected
-	peer     *x509.Certificate
+	peer     []byte           // the verified certificate, in DER
 	state    dtls.State
 	profile  dtls.SRTPProtectionProfile
 	claimed  bool // by an SCTP transport

@@ -35,17 +35,16 @@ type verification struct {
 	ctx    context.Context //nolint:containedctx // the start's context, for the program's hook
 	params DTLSParameters
 
-	mu   sync.Mutex
-	raw  []byte
-	peer *x509.Certificate
-	err  error
+	mu  sync.Mutex
+	raw []byte
+	err error
 }
 
 // verify runs on a goroutine of the handshake. The module may call it more
 // than once; the program's hook is asked once for a certificate.
 func (v *verification) verify(state *dtls.State) error {
 	if len(state.PeerCertificates) == 0 {
-		return v.note(nil, nil, fmt.Errorf("%w: the peer has no certificate", ErrFingerprintMismatch))
+		return v.note(nil, fmt.Errorf("%w: the peer has no certificate", ErrFingerprintMismatch))
 	}
 	raw := state.PeerCertificates[0]
 	v.mu.Lock()
@@ -56,7 +55,7 @@ func (v *verification) verify(state *dtls.State) error {
 	}
 	if !v.t.settings.DTLS.InsecureSkipFingerprintVerification {
 		if err = verifyFingerprints(raw, v.params.Fingerprints); err != nil {
-			return v.note(raw, nil, err)
+			return v.note(raw, err)
 		}
 	}
 	peer, err := x509.ParseCertificate(raw)
@@ -64,7 +63,7 @@ func (v *verification) verify(state *dtls.State) error {
 		err = v.ask(peer)
 	}
 
-	return v.note(raw, peer, err)
+	return v.note(raw, err)
 }
 
 // ask runs the program's hook beside the handshake, so that a hook that blocks
@@ -85,10 +84,11 @@ func (v *verification) ask(peer *x509.Certificate) error {
 	}
 }
 
-func (v *verification) note(raw []byte, peer *x509.Certificate, err error) error {
+// note keeps the certificate as it came: parsed it is some 3 KB.
+func (v *verification) note(raw []byte, err error) error {
 	v.mu.Lock()
 	defer v.mu.Unlock()
-	v.raw, v.peer, v.err = raw, peer, err
+	v.raw, v.err = raw, err
 
 	return err
 }
@@ -100,11 +100,12 @@ func (v *verification) result() error {
 	return v.err
 }
 
-func (v *verification) certificate() *x509.Certificate {
+// certificate is the one that was verified, in DER.
+func (v *verification) certificate() []byte {
 	v.mu.Lock()
 	defer v.mu.Unlock()
 
-	return v.peer
+	return v.raw
 }
 
 // GetRemoteCertificate returns the peer's certificate in DER, verified. It is
@@ -115,11 +116,8 @@ func (t *DTLSTransport) GetRemoteCertificate() []byte {
 	}
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	if t.peer == nil {
-		return nil
-	}
 
-	return bytes.Clone(t.peer.Raw)
+	return bytes.Clone(t.peer)
 }
 
 // DTLSNegotiated is what a handshake has agreed on.

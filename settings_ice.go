@@ -303,10 +303,6 @@ func (e *SettingEngine) iceAgentOptions(urls []*stun.URI, policy ICETransportPol
 	case s.Lite:
 		candidateTypes = candidateTypes[:1]
 	}
-	network, err := e.network()
-	if err != nil {
-		return nil, opError(op, err)
-	}
 
 	// The agent takes its default for relayed candidates before it knows the
 	// candidate types, and would wait 2 s for better ones that cannot come.
@@ -317,7 +313,7 @@ func (e *SettingEngine) iceAgentOptions(urls []*stun.URI, policy ICETransportPol
 
 	options := []ice.AgentOption{
 		ice.WithLoggerFactory(e.loggerFactory()),
-		ice.WithNet(network),
+		ice.WithNet(e.network()),
 		ice.WithICELite(s.Lite),
 		ice.WithUrls(urls),
 		ice.WithCandidateTypes(slices.Clone(candidateTypes)),

@@ -345,9 +345,7 @@ func TestSocketBuffers(t *testing.T) {
 				below := sizedNet{conn: sizedConn{read: &read, write: &write}}
 				e := &SettingEngine{Net: below}
 				e.ICE.ReadBufferSize, e.ICE.WriteBufferSize = tc.read, tc.write
-				network, err := e.network()
-				require.NoError(t, err)
-				conn, err := open(network)
+				conn, err := open(e.network())
 				require.NoError(t, err, "a size that is refused does not cost the socket")
 				assert.Equal(t, below.conn, conn, "the socket is wrapped")
 				assert.Equal(t, []int{tc.read, tc.write}, []int{read, write})
@@ -355,9 +353,7 @@ func TestSocketBuffers(t *testing.T) {
 				below.err = failed
 				e.Net = below
 				read = 0
-				network, err = e.network()
-				require.NoError(t, err)
-				_, err = open(network)
+				_, err = open(e.network())
 				require.ErrorIs(t, err, failed)
 				assert.Zero(t, read)
 			})
@@ -367,17 +363,33 @@ func TestSocketBuffers(t *testing.T) {
 
 func TestNetworkIsLeftAlone(t *testing.T) {
 	e := &SettingEngine{}
-	network, err := e.network()
-	require.NoError(t, err)
-	assert.Nil(t, network, "the agent makes its own")
+	assert.IsType(t, &machineNet{}, e.network())
 
 	e.Net = testVNet(t)
-	network, err = e.network()
-	require.NoError(t, err)
-	assert.Same(t, e.Net, network)
+	assert.Same(t, e.Net, e.network())
 
 	e.Net, e.ICE.WriteBufferSize = nil, 1
-	network, err = e.network()
+	assert.IsType(t, &machineNet{}, e.network().(*bufferedNet).Net)
+}
+
+// The interfaces of the machine are looked up, not kept.
+func TestMachineNetKnowsTheInterfaces(t *testing.T) {
+	network := new(SettingEngine).network()
+	now, err := stdnet.NewNet()
 	require.NoError(t, err)
-	assert.IsType(t, &stdnet.Net{}, network.(*bufferedNet).Net)
+	want, err := now.Interfaces()
+	require.NoError(t, err)
+	got, err := network.Interfaces()
+	require.NoError(t, err)
+	assert.Equal(t, want, got)
+	for _, i := range want {
+		byIndex, err := network.InterfaceByIndex(i.Index)
+		require.NoError(t, err)
+		byName, err := network.InterfaceByName(i.Name)
+		require.NoError(t, err)
+		assert.Equal(t, i, byIndex)
+		assert.Equal(t, i, byName)
+	}
+	_, err = network.InterfaceByName("no such interface")
+	require.ErrorIs(t, err, transport.ErrInterfaceNotFound)
 }

@@ -7,22 +7,50 @@ import (
 	"github.com/pion/transport/v5/stdnet"
 )
 
-// network is the network for the agent's sockets: the program's own, or nil
-// for the agent's default, unless the buffers of the sockets are to be set.
-func (e *SettingEngine) network() (transport.Net, error) {
-	if e.ICE.ReadBufferSize == 0 && e.ICE.WriteBufferSize == 0 {
-		return e.Net, nil
+// network is the network for the agent's sockets: the program's own or the
+// machine's, with the buffers of the sockets set if they are to be.
+func (e *SettingEngine) network() transport.Net {
+	network := e.Net
+	if network == nil {
+		network = &machineNet{}
 	}
-	below := e.Net
-	if below == nil {
-		machine, err := stdnet.NewNet()
-		if err != nil {
-			return nil, err
-		}
-		below = machine
+	if e.ICE.ReadBufferSize == 0 && e.ICE.WriteBufferSize == 0 {
+		return network
 	}
 
-	return &bufferedNet{Net: below, read: e.ICE.ReadBufferSize, write: e.ICE.WriteBufferSize}, nil
+	return &bufferedNet{Net: network, read: e.ICE.ReadBufferSize, write: e.ICE.WriteBufferSize}
+}
+
+// machineNet is the machine's network. It looks at the interfaces when it is
+// asked for them: [stdnet.Net], the agent's default, keeps those of the moment
+// when it was made, some 7 KB on a machine with few.
+type machineNet struct{ stdnet.Net }
+
+func (n *machineNet) Interfaces() ([]*transport.Interface, error) {
+	now, err := stdnet.NewNet()
+	if err != nil {
+		return nil, err
+	}
+
+	return now.Interfaces()
+}
+
+func (n *machineNet) InterfaceByIndex(index int) (*transport.Interface, error) {
+	now, err := stdnet.NewNet()
+	if err != nil {
+		return nil, err
+	}
+
+	return now.InterfaceByIndex(index)
+}
+
+func (n *machineNet) InterfaceByName(name string) (*transport.Interface, error) {
+	now, err := stdnet.NewNet()
+	if err != nil {
+		return nil, err
+	}
+
+	return now.InterfaceByName(name)
 }
 
 // bufferedNet sets the buffer sizes of the UDP sockets made on another
