@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"sync/atomic"
 
 	"github.com/pion/ice/v4"
@@ -148,6 +149,11 @@ func (g *ICEGatherer) onAgentCandidate(found ice.Candidate) {
 	if ip := net.ParseIP(candidate.Address); ip != nil && ip.IsUnspecified() {
 		return // of a family that no rewrite rule has an address for
 	}
+	if g.settings.ICE.MulticastDNSMode == ice.MulticastDNSModeQueryAndGather && !hideAddress(&candidate) {
+		g.log.Warn("mDNS has failed; a host candidate is not told, since it would show its address")
+
+		return
+	}
 	g.life.mu.Lock()
 	defer g.life.mu.Unlock()
 	if g.life.state != ICEGathererStateGathering {
@@ -156,6 +162,21 @@ func (g *ICEGatherer) onAgentCandidate(found ice.Candidate) {
 	g.local = append(g.local, candidate)
 	g.remotes.setLocal(len(g.local))
 	g.postCandidateLocked(&candidate)
+}
+
+// hideAddress makes sure that a candidate shows no address of an interface,
+// and returns false if it cannot: the agent goes on without mDNS when it has
+// failed to open its socket, and never hides where a candidate comes from.
+// https://datatracker.ietf.org/doc/html/draft-ietf-mmusic-mdns-ice-candidates#section-3.1.2
+func hideAddress(candidate *ICECandidate) bool {
+	if candidate.Typ == ICECandidateTypeHost {
+		return strings.HasSuffix(candidate.Address, ".local")
+	}
+	if candidate.RelatedAddress != "" {
+		candidate.RelatedAddress, candidate.RelatedPort = net.IPv4zero.String(), 0
+	}
+
+	return true
 }
 
 // complete ends gathering: the state first, then the nil candidate, so that a

@@ -2,13 +2,17 @@ package webrtc
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"slices"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/pion/ice/v4"
+	"github.com/pion/transport/v5"
+	"github.com/pion/transport/v5/stdnet"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -357,6 +361,89 @@ func TestI10_RemoteNames(t *testing.T) {
 			require.NoError(t, a.ice.Stop())
 			require.NoError(t, b.ice.Stop())
 			require.Less(t, time.Since(begin), time.Second, "a query does not hold up Stop")
+		})
+	}
+}
+
+// Names in place of addresses: one side hides behind one, the other finds it.
+func TestI10_MulticastDNS(t *testing.T) {
+	testnet.Leaks(t)
+	var hides, finds SettingEngine
+	hides.SetICEMulticastDNSMode(ice.MulticastDNSModeQueryAndGather)
+	hides.SetMulticastDNSHostName("a-test-of-names.local")
+	finds.SetICEMulticastDNSMode(ice.MulticastDNSModeQueryOnly)
+	a := newStack(t, ICERoleControlling, onLoopback(hides))
+	b := newStack(t, ICERoleControlled, onLoopback(finds))
+	ctx, cancel := context.WithTimeout(t.Context(), testTimeout)
+	defer cancel()
+	candidates, err := a.gatherer.GatherContext(ctx)
+	require.NoError(t, err)
+	require.Len(t, candidates, 1)
+	require.Equal(t, "a-test-of-names.local", candidates[0].Address)
+	require.NotContains(t, candidates[0].String(), "127.0.0.1")
+	parsed, err := ParseICECandidate(candidates[0].String())
+	require.NoError(t, err)
+	require.NoError(t, b.ice.AddRemoteCandidate(&parsed)) // a knows nothing of b
+	_, err = b.gatherer.GatherContext(ctx)
+	require.NoError(t, err)
+	require.NoError(t, both(a, b, func(s, peer *stack) error { return s.start(ctx, peer) }))
+	from, to := channelPair(t, a, b, DataChannelParameters{Label: "by name", Ordered: true})
+	exchange(t, from, to)
+	require.NoError(t, a.ice.Stop())
+	require.NoError(t, b.ice.Stop())
+}
+
+// netWithoutMulticast cannot open the socket of mDNS.
+type netWithoutMulticast struct{ transport.Net }
+
+func (n netWithoutMulticast) ListenUDP(network string, local *net.UDPAddr) (transport.UDPConn, error) {
+	if local != nil && local.IP.IsMulticast() {
+		return nil, syscall.EADDRINUSE
+	}
+
+	return n.Net.ListenUDP(network, local)
+}
+
+// Who hides addresses shows none, whatever fails.
+func TestI10_MulticastDNSNeverShowsAddresses(t *testing.T) {
+	testnet.Leaks(t)
+	server := newTURNServer(t)
+	machine, err := stdnet.NewNet()
+	require.NoError(t, err)
+	for name, c := range map[string]struct {
+		net  transport.Net
+		want []ICECandidateType
+	}{
+		"mDNS works": {machine, []ICECandidateType{
+			ICECandidateTypeHost, ICECandidateTypeSrflx, ICECandidateTypeRelay,
+		}},
+		"mDNS fails": {netWithoutMulticast{machine}, []ICECandidateType{
+			ICECandidateTypeSrflx, ICECandidateTypeRelay,
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var hides SettingEngine
+			hides.SetICEMulticastDNSMode(ice.MulticastDNSModeQueryAndGather)
+			hides.SetNet(c.net)
+			a := servedStack(t, ICERoleControlling, hides, ICETransportPolicyAll,
+				fmt.Sprintf("turn:127.0.0.1:%d", server.udp))
+			candidates, err := a.gatherer.GatherContext(t.Context())
+			require.NoError(t, err)
+			var got []ICECandidateType
+			for _, candidate := range candidates {
+				if !slices.Contains(got, candidate.Typ) {
+					got = append(got, candidate.Typ)
+				}
+				if candidate.Typ == ICECandidateTypeHost {
+					require.Contains(t, candidate.Address, ".local")
+				} else {
+					require.Equal(t, "0.0.0.0", candidate.RelatedAddress)
+					require.Zero(t, candidate.RelatedPort)
+				}
+			}
+			slices.Sort(got)
+			require.Equal(t, c.want, got)
+			require.NoError(t, a.ice.Stop())
 		})
 	}
 }

@@ -64,7 +64,8 @@ type ICESettings struct {
 	WriteBufferSize int
 
 	// MulticastDNSMode lets the ICE agent resolve remote .local names, or
-	// hide local addresses behind them. If zero, it is disabled.
+	// hide local addresses behind them: then no candidate is told that shows
+	// one, also if mDNS cannot be had. If zero, it is disabled.
 	MulticastDNSMode ice.MulticastDNSMode
 
 	// MulticastDNSHostName is the name to hide local addresses behind: one
