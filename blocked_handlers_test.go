@@ -277,7 +277,8 @@ func TestC10_OnErrorOrNot(t *testing.T) {
 		"channel closed": {(*DataChannel).Close, []string{"close"}, io.EOF},
 		"shutdown": {
 			func(c *DataChannel) error { return c.Transport().Shutdown(context.Background()) },
-			[]string{"close"}, io.EOF,
+			[]string{"close"},
+			io.EOF,
 		},
 		"stop": {func(c *DataChannel) error { return c.Transport().Stop() }, []string{"error", "close"}, nil},
 	} {

@@ -61,7 +61,7 @@ func testDetach(t *testing.T, negotiated, both bool) {
 	require.Equal(t, raw, again)
 	own, ok := raw.(*datachannel.DataChannel)
 	require.True(t, ok, "programs in the wild assert the type")
-	require.Equal(t, "raw", own.Config.Label)
+	require.Equal(t, "raw", own.Label)
 	require.Equal(t, *from.ID(), own.StreamIdentifier())
 
 	var other io.ReadWriteCloser
