@@ -187,13 +187,32 @@ type record struct {
 	events []string
 }
 
-// watch sets handlers that keep a record, and check that the state in a
-// handler is never older than the event.
+// watch sets handlers that keep a record. A closed that is told before State
+// and the cause of Context tell it is recorded as something else.
 func watch(s *stack) *record {
 	r := new(record)
-	s.ice.OnConnectionStateChange(func(state ICETransportState) { r.add("ICE", state.String()) })
-	s.dtls.OnStateChange(func(state DTLSTransportState) { r.add("DTLS", state.String()) })
-	s.sctp.OnClose(func(error) { r.add("SCTP", "closed") })
+	closed := func(st stage) string {
+		if st.state(s) != "closed" || context.Cause(st.context(s)) == nil {
+			return "closed too early"
+		}
+
+		return "closed"
+	}
+	s.ice.OnConnectionStateChange(func(state ICETransportState) {
+		if state == ICETransportStateClosed {
+			r.add("ICE", closed(stages[0]))
+		} else {
+			r.add("ICE", state.String())
+		}
+	})
+	s.dtls.OnStateChange(func(state DTLSTransportState) {
+		if state == DTLSTransportStateClosed {
+			r.add("DTLS", closed(stages[1]))
+		} else {
+			r.add("DTLS", state.String())
+		}
+	})
+	s.sctp.OnClose(func(error) { r.add("SCTP", closed(stages[2])) })
 
 	return r
 }

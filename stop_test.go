@@ -269,6 +269,7 @@ func runSchedule(t *testing.T, seed uint64) {
 	s.sides = [2]*stack{a, b}
 	connectBelow(t, a, b, s.random.IntN(len(stages)))
 	told := []*record{watch(a), watch(b)}
+	s.end = time.Now().Add(400 * sweepStep)
 	for i, p := range [][2]*stack{{a, b}, {b, a}} {
 		for _, st := range stages {
 			s.starts[i] = append(s.starts[i], st.prepare(p[0], p[1]))
@@ -276,7 +277,6 @@ func runSchedule(t *testing.T, seed uint64) {
 		// The start that is due, so that there is something to end.
 		s.call("all starts", func() { _ = prepareAll(p[0], p[1], stages...)(context.Background()) })
 	}
-	s.end = time.Now().Add(400 * sweepStep)
 	for range 3 + s.random.IntN(6) {
 		s.add()
 	}
