@@ -221,10 +221,11 @@
 //
 // Defaults:
 //
-//   - Remote candidates: loopback and link-local addresses, and TCP candidates
-//     that we would have to dial, are refused until the settings allow them,
-//     unspecified and multicast addresses always; 64 candidates and 100 pairs
-//     are the most.
+//   - Remote candidates: loopback and link-local addresses are refused until
+//     the settings allow them, unspecified and multicast addresses always, and
+//     TCP candidates that we would have to dial are ignored until
+//     ICESettings.EnableActiveTCP; 64 candidates and 100 pairs are the most.
+//     SetRemoteCandidates adds all or none.
 //   - mDNS is off until SetICEMulticastDNSMode asks for it; remote .local names
 //     were resolved.
 //   - Fingerprints by md5 and sha-1 do not count, the strongest algorithm that

@@ -19,12 +19,13 @@ func (t *ICETransport) SetRemoteCandidates(candidates []ICECandidate) error {
 }
 
 // AddRemoteCandidate adds one candidate that was signaled, before or after
-// Start. nil means that there are no more. A candidate that was added before
-// is ignored.
+// Start. nil means that there are no more. Ignored are a candidate that was
+// added before, and a TCP one that would have to be dialled, unless
+// ICESettings.EnableActiveTCP allows that.
 //
-// Refused are candidates beyond ICESettings.MaxRemoteCandidates, TCP
-// candidates unless dialling is enabled, and addresses that the settings do
-// not allow: unspecified always, loopback and link-local by default.
+// Refused are candidates beyond ICESettings.MaxRemoteCandidates, and addresses
+// that the settings do not allow: unspecified always, loopback and link-local
+// by default.
 func (t *ICETransport) AddRemoteCandidate(candidate *ICECandidate) error {
 	const op = "ice add remote candidate"
 	if err := t.mayAdd(op); err != nil {
@@ -60,11 +61,13 @@ func (t *ICETransport) checkRemote(op string, candidate *ICECandidate) (ice.Cand
 	} else if ip == nil && !strings.HasSuffix(remote.Address(), ".local") {
 		return nil, refuse(op, ErrInvalidArgument, "address %q is neither an IP address nor a .local name", remote.Address())
 	}
-	if remote.NetworkType().IsTCP() && remote.TCPType() == ice.TCPTypePassive && !g.settings.ICE.EnableActiveTCP {
-		return nil, refuse(op, ErrInvalidArgument, "dialling TCP candidates is not enabled")
-	}
-
 	return remote, nil
+}
+
+// wouldDial tells whether a candidate makes us connect to an address that the
+// peer has chosen.
+func wouldDial(remote ice.Candidate) bool {
+	return remote.NetworkType().IsTCP() && remote.TCPType() == ice.TCPTypePassive
 }
 
 func (t *ICETransport) addRemotes(op string, candidates []ICECandidate) error {
@@ -74,7 +77,9 @@ func (t *ICETransport) addRemotes(op string, candidates []ICECandidate) error {
 		if err != nil {
 			return err
 		}
-		remotes = append(remotes, remote)
+		if !wouldDial(remote) || t.gatherer.settings.ICE.EnableActiveTCP {
+			remotes = append(remotes, remote)
+		}
 	}
 	fresh, ok := t.gatherer.remotes.reserve(remotes)
 	if !ok {
