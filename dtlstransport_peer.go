@@ -26,6 +26,10 @@ type DTLSAlertError struct {
 }
 
 func (e *DTLSAlertError) Error() string {
+	if e == nil {
+		return "no alert"
+	}
+
 	return fmt.Sprintf("the peer sent the alert %s (%d)", alert.Description(e.Description), e.Description)
 }
 

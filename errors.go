@@ -62,17 +62,29 @@ type Error struct {
 	Err error
 }
 
-func (e *Error) Error() string { return "webrtc: " + e.Op + ": " + e.Err.Error() }
+func (e *Error) Error() string {
+	if e == nil || e.Err == nil { // not made here
+		return "webrtc: no error"
+	}
+
+	return "webrtc: " + e.Op + ": " + e.Err.Error()
+}
 
 // Unwrap returns the reason.
-func (e *Error) Unwrap() error { return e.Err }
+func (e *Error) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+
+	return e.Err
+}
 
 // Timeout tells whether the reason is a deadline or a timeout, as net.Error
 // has it.
 func (e *Error) Timeout() bool {
 	var t interface{ Timeout() bool }
 
-	return errors.As(e.Err, &t) && t.Timeout()
+	return errors.As(e.Unwrap(), &t) && t.Timeout()
 }
 
 // Temporary is false: no error of this package goes away by itself. With it

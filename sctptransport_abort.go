@@ -23,6 +23,9 @@ type SCTPAbortCause struct {
 }
 
 func (e *SCTPAbortError) Error() string {
+	if e == nil {
+		return "no abort"
+	}
 	text := "the association was aborted"
 	if e.Remote {
 		text = "the peer aborted the association"
