@@ -110,12 +110,21 @@ func (o *outbox) room(ctx context.Context, op string, n, budget int) error {
 			return err
 		}
 		// First the level, then the amount: what falls in between is noticed.
-		level := max(uint64(budget/2), threshold) //nolint:gosec // a size
+		// The program's own threshold is met first if it is the higher one.
+		low := uint64(budget / 2) //nolint:gosec // a size
+		level := low
+		if threshold > low && stream.BufferedAmount() > threshold {
+			level = threshold
+		}
 		stream.SetBufferedAmountLowThreshold(level)
-		if amount := stream.BufferedAmount(); amount <= level || amount+uint64(n) <= uint64(budget) { //nolint:gosec // sizes
+		amount := stream.BufferedAmount()
+		if amount <= low || amount+uint64(n) <= uint64(budget) { //nolint:gosec // sizes
 			stream.SetBufferedAmountLowThreshold(threshold)
 
 			return nil
+		}
+		if amount <= level {
+			continue
 		}
 		select {
 		case <-drained:

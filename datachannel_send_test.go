@@ -305,3 +305,23 @@ func TestC9_BufferedAmountLow(t *testing.T) {
 		stopped(t, network, a, b)
 	})
 }
+
+// A program's threshold above the budget does not raise the budget.
+func TestC1_BudgetBelowTheThreshold(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b, network := virtualPair(t, testnet.Delay(10*time.Millisecond))
+		connect(t, a, b)
+		from, _ := channelPair(t, a, b, DataChannelParameters{Ordered: true})
+		from.SetBufferedAmountLowThreshold(8 << 20)
+		network.Cut(true)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		var err error
+		for err == nil {
+			err = from.SendContext(ctx, make([]byte, 64<<10))
+			require.LessOrEqual(t, from.BufferedAmount(), uint64(defaultMaxBuffered))
+		}
+		require.ErrorIs(t, err, context.DeadlineExceeded)
+		require.NoError(t, a.ice.Stop())
+	})
+}

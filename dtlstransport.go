@@ -194,14 +194,9 @@ func (t *DTLSTransport) causeOr(err error) error {
 // handshake waits for ICE's first valid pair and shakes hands. The state is
 // connected when it returns nil.
 func (t *DTLSTransport) handshake(ctx context.Context, params DTLSParameters) error {
-	select {
-	case <-t.ice.ready:
-	case <-t.life.group.Context().Done():
-		return t.life.group.Cause()
-	case <-ctx.Done():
-		return ctx.Err()
+	if err := t.awaitPair(ctx); err != nil {
+		return err
 	}
-
 	ctx, cancel := startContext(ctx, t.life.group, t.settings.DTLS.StartTimeout)
 	defer cancel()
 	v := &verification{t: t, ctx: ctx, params: params}
@@ -222,6 +217,20 @@ func (t *DTLSTransport) handshake(ctx context.Context, params DTLSParameters) er
 	}
 
 	return t.connected(filter, conn, v)
+}
+
+// awaitPair waits for ICE's first valid pair. It is bounded like the handshake
+// that follows: an ICE transport that has failed may wait for a restart for
+// ever.
+func (t *DTLSTransport) awaitPair(ctx context.Context) error {
+	ctx, cancel := startContext(ctx, t.life.group, t.settings.DTLS.StartTimeout)
+	defer cancel()
+	select {
+	case <-t.ice.ready:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
 }
 
 // startContext bounds a start by its caller's context, by a timeout, and by

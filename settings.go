@@ -48,7 +48,8 @@ type SettingEngine struct {
 // DTLSSettings are the settings of DTLSTransport.
 type DTLSSettings struct {
 	// StartTimeout bounds a start, whatever its context allows; it then fails
-	// with ErrHandshakeTimeout. If zero, 30 s. If negative, there is none.
+	// with ErrHandshakeTimeout. It counts until ICE has a valid pair, and anew
+	// from then on. If zero, 30 s. If negative, there is none.
 	StartTimeout time.Duration
 
 	// RetransmissionInterval is the time after which the first unanswered

@@ -391,3 +391,23 @@ func TestL8_DTLSStartedWhileICEChecks(t *testing.T) {
 		})
 	})
 }
+
+// A DTLS start ends by its timeout also while ICE, which has failed, waits for
+// a restart for ever.
+func TestL6_DTLSStartDoesNotWaitForEver(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		settings := SettingEngine{}
+		settings.ICE.FailedGrace = -1
+		a, b, network := virtualPairWith(t, settings, settings)
+		signal(t, a, b)
+		network.Cut(true)
+		iceErr := make(chan error, 1)
+		go func() { iceErr <- a.startICE(context.Background(), b) }()
+		synctest.Wait()
+		begin := time.Now()
+		require.ErrorIs(t, a.startDTLS(context.Background(), b), ErrHandshakeTimeout)
+		require.Equal(t, defaultStartTimeout, time.Since(begin))
+		require.ErrorIs(t, <-iceErr, ErrICEFailed)
+		require.NoError(t, a.ice.Stop())
+	})
+}
