@@ -42,8 +42,6 @@ type Follower struct {
 	// of them may come and go. The others are told of the end of the followed
 	// group also if they have ended before.
 	Passing bool
-
-	told bool // End has returned
 }
 
 // NewGroup returns a group that follows no other.
@@ -69,7 +67,7 @@ func (g *Group) Follow(parent *Group, f Follower) {
 	g.mu.Unlock()
 	if ended {
 		parent.rejoin()
-		parent.tell(g, f, cause)
+		f.End(cause)
 	}
 	g.settle() // it may have ended by itself before
 }
@@ -96,24 +94,12 @@ func (g *Group) End(cause error) bool {
 
 	g.cancel(cause)
 	for follower, f := range followers {
-		g.tell(follower, f, cause)
+		f.End(cause)
+		follower.settle() // it may have ended long ago
 	}
 	g.settle()
 
 	return true
-}
-
-// tell ends a follower. It stays in g's care until it has been told, since it
-// may begin something then, also if it has ended long ago.
-func (g *Group) tell(follower *Group, f Follower, cause error) {
-	f.End(cause)
-	f.told = true
-	g.mu.Lock()
-	if _, followed := g.followers[follower]; followed {
-		g.followers[follower] = f
-	}
-	g.mu.Unlock()
-	follower.settle()
 }
 
 // Shutdown ends every follower gracefully, one after the other, and returns
@@ -232,7 +218,6 @@ func (g *Group) rejoin() {
 	p.mu.Lock()
 	_, followed := p.followers[g]
 	if !followed {
-		f.told = p.ended
 		p.followers[g] = f
 	}
 	ended := p.ended
@@ -254,7 +239,7 @@ func (g *Group) settle() {
 	}
 	p.mu.Lock()
 	f, followed := p.followers[g]
-	followed = followed && (f.told || f.Passing)
+	followed = followed && (p.ended || f.Passing)
 	if followed {
 		delete(p.followers, g)
 		if len(p.followers) == 0 {

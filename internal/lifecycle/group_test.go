@@ -228,6 +228,47 @@ func TestGroupWaitsForWorkBegunAfterTheEnd(t *testing.T) {
 	}
 }
 
+// A passing group that has been forgotten, at any depth, is waited for when it
+// works again: a handler that is set late gets what has waited for it.
+func TestGroupWaitsForForgottenGroupsThatWorkAgain(t *testing.T) {
+	for name, begin := range map[string]func(g *Group, work func()){
+		"task":    (*Group).Go,
+		"handler": (*Group).Handle,
+		"event":   func(g *Group, work func()) { new(Queue).Post(g, work) },
+		"follower": func(g *Group, work func()) {
+			late := NewGroup()
+			late.Go(work)
+			late.Follow(g, Follower{End: func(cause error) { late.End(cause) }})
+		},
+	} {
+		for _, ended := range []bool{false, true} {
+			t.Run(fmt.Sprint(name, " root ended ", ended), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					root, told := NewGroup(), 0
+					middle := follow(root, true, &told)
+					g := follow(middle, true, &told)
+					if ended {
+						root.End(errFirst)
+					} else {
+						middle.End(errFirst)
+					}
+					require.Empty(t, root.followers)
+					done := false
+					begin(g, func() {
+						time.Sleep(time.Minute)
+						done = true
+					})
+					require.NoError(t, root.Wait(t.Context()))
+					require.True(t, done)
+					require.Empty(t, root.followers)
+					root.End(errSecond)
+					require.ErrorIs(t, g.Cause(), errFirst)
+				})
+			})
+		}
+	}
+}
+
 // A follower that lives keeps Wait of the followed group, and lets go with its
 // end.
 func TestGroupWaitsForTheEndOfFollowers(t *testing.T) {
