@@ -3,6 +3,7 @@ package webrtc
 import (
 	"context"
 	"io"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -234,5 +235,62 @@ func TestL7_ASecondStartHarmsNothing(t *testing.T) {
 				})
 			})
 		}
+	}
+}
+
+// A context that ends when the transport has just become connected, and the
+// start has not returned: success, and nothing ends, or the context's error,
+// and the transport is closed.
+func TestL2_AContextThatEndsAtConnected(t *testing.T) {
+	rounds := 100
+	if raceEnabled {
+		rounds = 10
+	}
+	for index, st := range stages {
+		t.Run(st.name, func(t *testing.T) {
+			t.Parallel()
+			succeeded := 0
+			for round := range rounds {
+				bubble(t, func(t *testing.T) {
+					a, b, network := quickPair(t, testnet.Delay(time.Millisecond))
+					connectBelow(t, a, b, index)
+					start, peers := st.prepare(a, b), st.prepare(b, a)
+					peerDone := make(chan error, 1)
+					go func() { peerDone <- peers(context.Background()) }()
+					ctx, cancel := context.WithCancelCause(context.Background())
+					go func() {
+						if st.connected(a, context.Background()) != nil {
+							return
+						}
+						for range round % 10 {
+							runtime.Gosched()
+						}
+						cancel(errSwept)
+					}()
+					if err := start(ctx); err != nil {
+						requireEnded(t, st, a, ctx, err)
+						synctest.Wait()
+						requireClosed(t, st, a, errSwept)
+						requireNothingLeft(t, network, a, b)
+						<-peerDone
+
+						return
+					}
+					succeeded++
+					<-ctx.Done()
+					synctest.Wait()
+					require.Equal(t, "connected", st.state(a))
+					require.NoError(t, <-peerDone)
+					carries(t, a, b, index+1)
+					requireNothingLeft(t, network, a, b)
+				})
+				if t.Failed() {
+					t.Logf("round %d", round)
+
+					return
+				}
+			}
+			t.Logf("%d of %d succeeded", succeeded, rounds)
+		})
 	}
 }

@@ -28,6 +28,8 @@ type stage struct {
 	stop    func(s *stack) error
 
 	shutdown func(s *stack, ctx context.Context) error
+	// connected waits until the stage is.
+	connected func(s *stack, ctx context.Context) error
 }
 
 var stages = []stage{
@@ -38,6 +40,11 @@ var stages = []stage{
 		func(s *stack, ctx context.Context) error { return s.ice.Run(ctx) },
 		func(s *stack) error { return s.ice.Stop() },
 		func(s *stack, ctx context.Context) error { return s.ice.Shutdown(ctx) },
+		func(s *stack, ctx context.Context) error {
+			_, err := s.ice.AwaitState(ctx, ICETransportStateConnected)
+
+			return err
+		},
 	},
 	{
 		"DTLS", "dtls start", prepareDTLS,
@@ -46,6 +53,11 @@ var stages = []stage{
 		func(s *stack, ctx context.Context) error { return s.dtls.Run(ctx) },
 		func(s *stack) error { return s.dtls.Stop() },
 		func(s *stack, ctx context.Context) error { return s.dtls.Shutdown(ctx) },
+		func(s *stack, ctx context.Context) error {
+			_, err := s.dtls.AwaitState(ctx, DTLSTransportStateConnected)
+
+			return err
+		},
 	},
 	{
 		"SCTP", "sctp start", prepareSCTP,
@@ -54,6 +66,11 @@ var stages = []stage{
 		func(s *stack, ctx context.Context) error { return s.sctp.Run(ctx) },
 		func(s *stack) error { return s.sctp.Stop() },
 		func(s *stack, ctx context.Context) error { return s.sctp.Shutdown(ctx) },
+		func(s *stack, ctx context.Context) error {
+			_, err := s.sctp.AwaitState(ctx, SCTPTransportStateConnected)
+
+			return err
+		},
 	},
 }
 
@@ -130,7 +147,10 @@ func quickStack(tb testing.TB, role ICERole, settings SettingEngine, network *te
 		made := testnet.Certificate(tb)
 		sharedCertificate.value = CertificateFromX509(made.PrivateKey, made.Leaf)
 	})
-	settings.LoggerFactory, settings.Net = quietLogs, network.Net(i)
+	settings.Net = network.Net(i)
+	if settings.LoggerFactory == nil {
+		settings.LoggerFactory = quietLogs
+	}
 	s := &stack{api: NewAPI(WithSettingEngine(settings)), role: role}
 	var err error
 	s.gatherer, err = s.api.NewICEGatherer(ICEGatherOptions{})

@@ -2,12 +2,14 @@ package webrtc
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/logging"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ctxrtc/webrtc/internal/testnet"
@@ -289,6 +291,63 @@ func runSchedule(t *testing.T, seed uint64) {
 			require.Equal(t, "closed", st.state(one), st.name)
 			require.Error(t, st.context(one).Err(), st.name)
 			requireClosedOnce(t, told[i].of(st.name))
+		}
+	}
+}
+
+// loggers calls a hook when a logger is made: each base module makes one as
+// it makes its connection.
+type loggers struct {
+	logging.LoggerFactory
+
+	made func(scope string)
+}
+
+func (l *loggers) NewLogger(scope string) logging.LeveledLogger {
+	l.made(scope)
+
+	return l.LoggerFactory.NewLogger(scope)
+}
+
+// Stop while the start makes its connection, which nobody else has in hand
+// yet: it is closed all the same.
+func TestL4_StopWhileTheConnectionIsMade(t *testing.T) {
+	for index, scope := range map[int]string{1: "dtls", 2: "sctp"} {
+		for _, below := range []bool{false, true} {
+			st := stages[index]
+			t.Run(fmt.Sprint(st.name, " below ", below), func(t *testing.T) {
+				bubble(t, func(t *testing.T) {
+					network := testnet.Pair(t, testnet.Delay(time.Millisecond))
+					var a *stack
+					armed, stopped := false, false
+					var settings SettingEngine
+					settings.LoggerFactory = &loggers{quietLogs, func(made string) {
+						if !armed || made != scope {
+							return
+						}
+						armed, stopped = false, true
+						if below {
+							require.NoError(t, stages[index-1].stop(a))
+						} else {
+							require.NoError(t, st.stop(a))
+						}
+					}}
+					a = quickStack(t, ICERoleControlling, settings, network, 0)
+					b := quickStack(t, ICERoleControlled, SettingEngine{}, network, 1)
+					connectBelow(t, a, b, index)
+					told := watch(a)
+					start := st.prepare(a, b)
+					armed = true
+					before := time.Now()
+					err := start(context.Background())
+					require.True(t, stopped)
+					require.ErrorIs(t, err, ErrClosed)
+					require.Zero(t, time.Since(before))
+					requireClosed(t, st, a, ErrClosed)
+					requireNothingLeft(t, network, a, b)
+					requireClosedOnce(t, told.of(st.name))
+				})
+			})
 		}
 	}
 }
