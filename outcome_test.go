@@ -242,13 +242,12 @@ func TestL7_ASecondStartHarmsNothing(t *testing.T) {
 // start has not returned: success, and nothing ends, or the context's error,
 // and the transport is closed.
 func TestL2_AContextThatEndsAtConnected(t *testing.T) {
-	rounds := 100
+	rounds := 300
 	if raceEnabled {
-		rounds = 10
+		rounds = 30
 	}
 	for index, st := range stages {
 		t.Run(st.name, func(t *testing.T) {
-			t.Parallel()
 			succeeded := 0
 			for round := range rounds {
 				bubble(t, func(t *testing.T) {
@@ -262,7 +261,7 @@ func TestL2_AContextThatEndsAtConnected(t *testing.T) {
 						if st.connected(a, context.Background()) != nil {
 							return
 						}
-						for range round % 10 {
+						for range round % 3 {
 							runtime.Gosched()
 						}
 						cancel(errSwept)

@@ -76,8 +76,8 @@ var (
 		require.ErrorIs(t, err, errSwept)
 		require.NotErrorIs(t, err, ErrClosed)
 	})
-	// Readers compare io.EOF.
-	toldEOF    = same(func(t *testing.T, err error) { t.Helper(); require.True(t, err == io.EOF, "%v", err) })
+	// Readers compare it, so it is not wrapped.
+	toldEOF    = same(func(t *testing.T, err error) { t.Helper(); require.Equal(t, io.EOF, err) })
 	toldFailed = same(func(t *testing.T, err error) {
 		t.Helper()
 		require.ErrorIs(t, err, ErrICEFailed)

@@ -71,15 +71,18 @@ func (tr *trigger) fire() {
 func (c sweepCase) contexts(n int, network *testnet.Network) ([]context.Context, *trigger) {
 	tr := &trigger{begin: time.Now()}
 	tr.after.Store(-1)
-	contexts := make([]context.Context, n)
-	for i := range contexts {
-		ctx, cancel := context.WithCancelCause(context.Background())
-		if c.deadline {
-			var release context.CancelFunc
-			ctx, release = context.WithTimeoutCause(ctx, c.instant, errSwept)
-			tr.cancels = append(tr.cancels, func(error) { release() })
+	contexts := make([]context.Context, 0, n)
+	for range n {
+		parent, cancel := context.WithCancelCause(context.Background())
+		tr.cancels = append(tr.cancels, cancel)
+		if !c.deadline {
+			contexts = append(contexts, parent)
+
+			continue
 		}
-		contexts[i], tr.cancels = ctx, append(tr.cancels, cancel)
+		child, release := context.WithTimeoutCause(parent, c.instant, errSwept)
+		tr.cancels = append(tr.cancels, func(error) { release() })
+		contexts = append(contexts, child)
 	}
 	switch {
 	case c.deadline:
