@@ -157,7 +157,7 @@ func (c *DataChannel) associated() {
 func (c *DataChannel) open() error {
 	assoc := c.sctp.association()
 	if assoc == nil {
-		return c.sctp.causeOr(ErrClosed)
+		return c.sctp.life.causeOr(ErrClosed)
 	}
 	id, err := c.takeID()
 	if err != nil {
@@ -165,7 +165,7 @@ func (c *DataChannel) open() error {
 	}
 	stream, err := assoc.OpenStream(id, sctp.PayloadTypeWebRTCBinary)
 	if err != nil {
-		return c.sctp.causeOr(err)
+		return c.sctp.life.causeOr(err)
 	}
 	if c.params.Negotiated {
 		c.setReliability(stream)
@@ -382,11 +382,8 @@ func (c *DataChannel) end(cause error) {
 // postClosed tells the handlers after the last message.
 func (c *DataChannel) postClosed(cause error) {
 	c.callbacks.Post(c.life.group, func() {
-		c.life.mu.Lock()
-		onError := c.onError
-		c.life.mu.Unlock()
-		if onError != nil && !gracefulEnd(cause) {
-			onError(cause)
+		if !gracefulEnd(cause) {
+			call(c.life, &c.onError, cause)
 		}
 		c.life.mu.Lock()
 		c.closed.due = true

@@ -92,12 +92,7 @@ func (c *DataChannel) OnClose(handler func()) {
 // OnError sets the handler that is told why the channel has ended, before
 // OnClose, unless it was closed gracefully. It may be nil.
 func (c *DataChannel) OnError(handler func(err error)) {
-	if c.alive() == nil {
-		return
-	}
-	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	c.onError = handler
+	c.alive().set(func() { c.onError = handler })
 }
 
 func (c *DataChannel) handle(f func()) { c.life.group.Handle(f) }

@@ -31,16 +31,14 @@ type DTLSTransport struct {
 	log          logging.LeveledLogger
 
 	// Guarded by life.mu.
-	started  bool
-	startErr error // of a start that failed
-	client   bool
-	filter   *dtlsfilter.Filter
-	conn     *dtls.Conn
-	data     *applicationData // since connected
-	peer     []byte           // the verified certificate, in DER
-	state    dtls.State
-	profile  dtls.SRTPProtectionProfile
-	claimed  bool // by an SCTP transport
+	client  bool
+	filter  *dtlsfilter.Filter
+	conn    *dtls.Conn
+	data    *applicationData // since connected
+	peer    []byte           // the verified certificate, in DER
+	state   dtls.State
+	profile dtls.SRTPProtectionProfile
+	claimed bool // by an SCTP transport
 }
 
 // NewDTLSTransport makes a transport over an ICE transport. The first of the
@@ -71,7 +69,7 @@ func (api *API) NewDTLSTransport(transport *ICETransport, certificates []Certifi
 	}
 	t := &DTLSTransport{
 		life: newLife("dtls", dtlsTransitions,
-			DTLSTransportStateNew, DTLSTransportStateClosed, transport.events()),
+			DTLSTransportStateNew, DTLSTransportStateClosed, transport.life.queue()),
 		ice:          transport,
 		settings:     api.settings,
 		certificates: certificates,
@@ -116,24 +114,14 @@ func (t *DTLSTransport) StartContext(ctx context.Context, remoteParameters DTLSP
 	if err := t.begin(ctx, op, remoteParameters); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		err := opError(op, contextError(ctx))
-		t.end(err, DTLSTransportStateClosed)
-
-		return t.failed(err)
-	}
-	release := lifecycle.AbortOnDone(ctx, func() {
-		t.end(opError(op, contextError(ctx)), DTLSTransportStateClosed)
-	})
-	err := opError(op, t.handshake(ctx, remoteParameters))
-	if !release() {
-		err = opError(op, contextError(ctx))
-	}
+	err := t.life.start(ctx, op,
+		func(cause error) { t.end(cause, DTLSTransportStateClosed) },
+		func() error { return t.handshake(ctx, remoteParameters) })
 	if err != nil {
 		t.end(err, DTLSTransportStateFailed)
 	}
 
-	return t.failed(err)
+	return err
 }
 
 // begin refuses what cannot be started, and takes the transport to connecting.
@@ -151,7 +139,10 @@ func (t *DTLSTransport) begin(ctx context.Context, op string, params DTLSParamet
 	if err := validate(); err != nil {
 		return opError(op, err)
 	}
-	if err := t.refusal(op); err != nil {
+	t.life.mu.Lock()
+	err := t.life.startRefusedLocked(op, t.life.state == DTLSTransportStateNew)
+	t.life.mu.Unlock()
+	if err != nil {
 		return err
 	}
 	if err := t.certificates[0].valid(time.Now()); err != nil {
@@ -162,33 +153,8 @@ func (t *DTLSTransport) begin(ctx context.Context, op string, params DTLSParamet
 	}
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	if t.started || !t.life.moveLocked(DTLSTransportStateConnecting) {
-		return refuse(op, ErrInvalidState, "transport is %s: %w", t.life.state, t.causeOr(errStartedBefore))
-	}
-	t.started = true
 
-	return nil
-}
-
-func (t *DTLSTransport) refusal(op string) error {
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	switch {
-	case t.startErr != nil:
-		return refuse(op, ErrInvalidState, "an earlier start failed: %w", t.startErr)
-	case t.life.state != DTLSTransportStateNew:
-		return refuse(op, ErrInvalidState, "transport is %s: %w", t.life.state, t.causeOr(errStartedBefore))
-	}
-
-	return nil
-}
-
-func (t *DTLSTransport) causeOr(err error) error {
-	if cause := t.life.group.Cause(); cause != nil {
-		return cause
-	}
-
-	return err
+	return t.life.startRefusedLocked(op, t.life.moveLocked(DTLSTransportStateConnecting))
 }
 
 // handshake waits for ICE's first valid pair and shakes hands. The state is
@@ -197,7 +163,7 @@ func (t *DTLSTransport) handshake(ctx context.Context, params DTLSParameters) er
 	if err := t.awaitPair(ctx); err != nil {
 		return err
 	}
-	ctx, cancel := startContext(ctx, t.life.group, t.settings.DTLS.StartTimeout)
+	ctx, cancel := t.life.within(ctx, t.settings.DTLS.StartTimeout)
 	defer cancel()
 	v := &verification{t: t, ctx: ctx, params: params}
 	filter, conn, err := t.dial(v)
@@ -223,35 +189,13 @@ func (t *DTLSTransport) handshake(ctx context.Context, params DTLSParameters) er
 // that follows: an ICE transport that has failed may wait for a restart for
 // ever.
 func (t *DTLSTransport) awaitPair(ctx context.Context) error {
-	ctx, cancel := startContext(ctx, t.life.group, t.settings.DTLS.StartTimeout)
+	ctx, cancel := t.life.within(ctx, t.settings.DTLS.StartTimeout)
 	defer cancel()
 	select {
 	case <-t.ice.ready:
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
-	}
-}
-
-// startContext bounds a start by its caller's context, by a timeout, and by
-// the end of the transport. Its cause tells which it was.
-func startContext(
-	ctx context.Context, group *lifecycle.Group, timeout time.Duration,
-) (context.Context, context.CancelFunc) {
-	ctx, cancelCause := context.WithCancelCause(ctx)
-	release := lifecycle.AbortOnDone(group.Context(), func() { cancelCause(group.Cause()) })
-	cancel := func() {
-		release()
-		cancelCause(nil)
-	}
-	if timeout <= 0 {
-		return ctx, cancel
-	}
-	ctx, stop := context.WithTimeoutCause(ctx, timeout, ErrHandshakeTimeout)
-
-	return ctx, func() {
-		stop()
-		cancel()
 	}
 }
 
@@ -358,16 +302,6 @@ func (t *DTLSTransport) peerClosed(err error) {
 	t.life.group.Go(func() { t.end(err, DTLSTransportStateClosed) })
 }
 
-func (t *DTLSTransport) failed(err error) error {
-	if err != nil {
-		t.life.mu.Lock()
-		t.startErr = err
-		t.life.mu.Unlock()
-	}
-
-	return err
-}
-
 // end ends the transport and what stands on it. A peer in mid-handshake gets
 // an alert, a connected one close_notify.
 func (t *DTLSTransport) end(cause error, to DTLSTransportState) {
@@ -425,17 +359,8 @@ func (t *DTLSTransport) stop(cause error) {
 // Shutdown ends what stands on the transport gracefully, then stops it. If ctx
 // ends first the rest is stopped at once, and the error says what was lost.
 func (t *DTLSTransport) Shutdown(ctx context.Context) error {
-	const op = "dtls shutdown"
-	if err := t.alive().usable(op); err != nil {
-		return err
-	}
-	if ctx == nil {
-		return refuse(op, ErrInvalidArgument, "nil context")
-	}
-	err := t.life.group.Shutdown(ctx)
-	t.stop(ErrClosed)
-
-	return opError(op, errors.Join(err, t.life.group.WaitTasks(ctx)))
+	return t.alive().shutdown(ctx, "dtls shutdown",
+		func(ctx context.Context) error { return t.life.group.Shutdown(ctx) }, t.stop)
 }
 
 // GracefulStop is Shutdown without a limit, and waits for the handlers. It

@@ -155,13 +155,6 @@ func isTimeout(err error) bool {
 	return errors.As(err, &t) && t.Timeout()
 }
 
-func (t *DTLSTransport) events() *lifecycle.Queue {
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-
-	return t.life.events
-}
-
 // takeData gives the application data to a layer above, once, while the
 // transport is connected.
 func (t *DTLSTransport) takeData(op string) (*dataSource, error) {
@@ -169,7 +162,7 @@ func (t *DTLSTransport) takeData(op string) (*dataSource, error) {
 	data, err := t.data, error(nil)
 	switch {
 	case t.life.state != DTLSTransportStateConnected:
-		err = refuse(op, ErrInvalidState, "DTLS transport is %s: %w", t.life.state, t.causeOr(errNotConnected))
+		err = refuse(op, ErrInvalidState, "DTLS transport is %s: %w", t.life.state, t.life.causeOr(errNotConnected))
 	case t.claimed:
 		err = refuse(op, ErrInvalidState, "the DTLS transport carries another SCTP transport")
 	default:

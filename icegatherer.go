@@ -120,7 +120,7 @@ func (g *ICEGatherer) gather(op string) error {
 	switch {
 	case ok:
 	case state == ICEGathererStateClosed:
-		return refuse(op, ErrInvalidState, "gatherer is closed: %w", g.causeOr(ErrClosed))
+		return refuse(op, ErrInvalidState, "gatherer is closed: %w", g.life.causeOr(ErrClosed))
 	default:
 		return refuse(op, ErrInvalidState, "gatherer is %s", state)
 	}
@@ -190,14 +190,7 @@ func (g *ICEGatherer) complete() {
 }
 
 func (g *ICEGatherer) postCandidateLocked(candidate *ICECandidate) {
-	g.life.events.Post(g.life.group, func() {
-		g.life.mu.Lock()
-		handler := g.onCandidate
-		g.life.mu.Unlock()
-		if handler != nil {
-			handler(candidate)
-		}
-	})
+	g.life.events.Post(g.life.group, func() { call(g.life, &g.onCandidate, candidate) })
 }
 
 // onBindingRequest runs in the agent's loop for every connectivity check that
@@ -244,12 +237,7 @@ func (g *ICEGatherer) GetLocalCandidates() ([]ICECandidate, error) {
 // OnLocalCandidate sets the handler that is told every candidate found from
 // now on, and nil once after the last one. It may be nil.
 func (g *ICEGatherer) OnLocalCandidate(handler func(*ICECandidate)) {
-	if g.alive() == nil {
-		return
-	}
-	g.life.mu.Lock()
-	defer g.life.mu.Unlock()
-	g.onCandidate = handler
+	g.alive().set(func() { g.onCandidate = handler })
 }
 
 // OnStateChange sets the handler of state changes. It may be nil.
@@ -301,14 +289,6 @@ func (g *ICEGatherer) claim() error {
 	g.claimed = true
 
 	return nil
-}
-
-func (g *ICEGatherer) causeOr(err error) error {
-	if cause := g.life.group.Cause(); cause != nil {
-		return cause
-	}
-
-	return err
 }
 
 // closedError replaces the agent's word for closed by the cause of the end.

@@ -36,7 +36,6 @@ type ICETransport struct {
 	role      ICERole
 	remote    ICEParameters
 	started   bool
-	startErr  error // of a start that failed
 	conn      *ice.Conn
 	mux       *mux.Mux
 	claimed   bool // by a DTLS transport
@@ -138,21 +137,10 @@ func (t *ICETransport) StartContext(
 	if err := t.begin(ctx, op, gatherer, params, role); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		err := opError(op, contextError(ctx))
-		t.end(err, ICETransportStateClosed)
 
-		return t.failed(err)
-	}
-	release := lifecycle.AbortOnDone(ctx, func() {
-		t.end(opError(op, contextError(ctx)), ICETransportStateClosed)
-	})
-	err := t.connect(ctx, params)
-	if !release() {
-		err = opError(op, contextError(ctx))
-	}
-
-	return t.failed(opError(op, err))
+	return t.life.start(ctx, op,
+		func(cause error) { t.end(cause, ICETransportStateClosed) },
+		func() error { return t.connect(ctx, params) })
 }
 
 // begin refuses what cannot be started, and takes the transport to checking.
@@ -177,8 +165,8 @@ func (t *ICETransport) begin(
 	}
 
 	t.life.mu.Lock()
-	own, started := t.gatherer, t.started
-	err := t.refusalLocked(op)
+	own := t.gatherer
+	err := t.life.startRefusedLocked(op, !t.started && t.life.state == ICETransportStateNew)
 	if err == nil && own == nil && gatherer == nil {
 		err = refuse(op, ErrInvalidArgument, "no gatherer")
 	}
@@ -192,7 +180,7 @@ func (t *ICETransport) begin(
 	if err == nil && own == nil {
 		if err = t.adopt(op, gatherer); err != nil {
 			t.life.mu.Lock()
-			t.started = started
+			t.started = false
 			t.life.mu.Unlock()
 		}
 	}
@@ -204,33 +192,10 @@ func (t *ICETransport) begin(
 	defer t.life.mu.Unlock()
 	t.role, t.remote = asked, params
 	if !t.life.moveLocked(ICETransportStateChecking) {
-		return refuse(op, ErrInvalidState, "%w", t.causeOr(ErrClosed))
+		return refuse(op, ErrInvalidState, "%w", t.life.causeOr(ErrClosed))
 	}
 
 	return nil
-}
-
-func (t *ICETransport) refusalLocked(op string) error {
-	switch {
-	case t.startErr != nil:
-		return refuse(op, ErrInvalidState, "an earlier start failed: %w", t.startErr)
-	case t.life.state != ICETransportStateNew:
-		return refuse(op, ErrInvalidState, "transport is %s: %w", t.life.state, t.causeOr(errStartedBefore))
-	case t.started:
-		return refuse(op, ErrInvalidState, "%w", errStartedBefore)
-	}
-
-	return nil
-}
-
-var errStartedBefore = errors.New("it has been started before")
-
-func (t *ICETransport) causeOr(err error) error {
-	if cause := t.life.group.Cause(); cause != nil {
-		return cause
-	}
-
-	return err
 }
 
 // connect runs the agent until it has nominated a pair or failed.
@@ -254,7 +219,7 @@ func (t *ICETransport) connect(ctx context.Context, params ICEParameters) error 
 		}
 	}
 	if err != nil {
-		err = t.causeOr(err)
+		err = t.life.causeOr(err)
 		t.end(err, ICETransportStateFailed)
 
 		return err
@@ -263,7 +228,7 @@ func (t *ICETransport) connect(ctx context.Context, params ICEParameters) error 
 	state, err := t.life.await(ctx, "ice start",
 		ICETransportStateConnected, ICETransportStateFailed)
 	if err == nil && state != ICETransportStateConnected {
-		err = t.causeOr(ErrICEFailed)
+		err = t.life.causeOr(ErrICEFailed)
 	}
 	if state == ICETransportStateFailed {
 		t.giveUp()
@@ -280,17 +245,6 @@ func (t *ICETransport) attach(conn *ice.Conn) {
 	if t.valid {
 		t.readyLocked()
 	}
-}
-
-// failed notes the error of a start, so that a second one can give it.
-func (t *ICETransport) failed(err error) error {
-	if err != nil {
-		t.life.mu.Lock()
-		t.startErr = err
-		t.life.mu.Unlock()
-	}
-
-	return err
 }
 
 // onAgentState runs on the agent's notifier, in the order of its changes.
@@ -345,14 +299,7 @@ func (t *ICETransport) onAgentPair(local, remote ice.Candidate) {
 	if t.life.state == ICETransportStateClosed {
 		return
 	}
-	t.life.events.Post(t.life.group, func() {
-		t.life.mu.Lock()
-		handler := t.onPair
-		t.life.mu.Unlock()
-		if handler != nil {
-			handler(pair)
-		}
-	})
+	t.life.events.Post(t.life.group, func() { call(t.life, &t.onPair, pair) })
 }
 
 // onCheck runs in the agent's loop for every authenticated check. The role
@@ -448,17 +395,8 @@ func (t *ICETransport) stop(cause error) {
 // Shutdown ends what stands on the transport gracefully, then stops it. If ctx
 // ends first the rest is stopped at once, and the error says what was lost.
 func (t *ICETransport) Shutdown(ctx context.Context) error {
-	const op = "ice shutdown"
-	if err := t.alive().usable(op); err != nil {
-		return err
-	}
-	if ctx == nil {
-		return refuse(op, ErrInvalidArgument, "nil context")
-	}
-	err := t.life.group.Shutdown(ctx)
-	t.stop(ErrClosed)
-
-	return opError(op, errors.Join(err, t.life.group.WaitTasks(ctx)))
+	return t.alive().shutdown(ctx, "ice shutdown",
+		func(ctx context.Context) error { return t.life.group.Shutdown(ctx) }, t.stop)
 }
 
 // GracefulStop is Shutdown without a limit, and waits for the handlers. It
@@ -508,12 +446,7 @@ func (t *ICETransport) OnConnectionStateChange(handler func(ICETransportState)) 
 // OnSelectedCandidatePairChange sets the handler that is told every newly
 // selected pair. It may be nil.
 func (t *ICETransport) OnSelectedCandidatePairChange(handler func(*ICECandidatePair)) {
-	if t.alive() == nil {
-		return
-	}
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	t.onPair = handler
+	t.alive().set(func() { t.onPair = handler })
 }
 
 // GetLocalParameters returns the gatherer's parameters.
@@ -549,7 +482,7 @@ func (t *ICETransport) ownGatherer(op string) (*ICEGatherer, error) {
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
 	if t.gatherer == nil {
-		return nil, refuse(op, ErrInvalidState, "%w", t.causeOr(errNoGatherer))
+		return nil, refuse(op, ErrInvalidState, "%w", t.life.causeOr(errNoGatherer))
 	}
 
 	return t.gatherer, nil

@@ -3,19 +3,10 @@ package webrtc
 import (
 	"errors"
 
-	"github.com/ctxrtc/webrtc/internal/lifecycle"
 	"github.com/ctxrtc/webrtc/internal/mux"
 )
 
 // What the layer above needs of the transport.
-
-// events is the queue of the stack.
-func (t *ICETransport) events() *lifecycle.Queue {
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-
-	return t.life.events
-}
 
 // claim gives the path to a layer above, once, while it leads somewhere.
 func (t *ICETransport) claim(op string) error {
@@ -25,7 +16,7 @@ func (t *ICETransport) claim(op string) error {
 	case ICETransportStateChecking, ICETransportStateConnected,
 		ICETransportStateCompleted, ICETransportStateDisconnected:
 	case ICETransportStateNew, ICETransportStateFailed, ICETransportStateClosed, ICETransportStateUnknown:
-		return refuse(op, ErrInvalidState, "ICE transport is %s: %w", t.life.state, t.causeOr(errNotStarted))
+		return refuse(op, ErrInvalidState, "ICE transport is %s: %w", t.life.state, t.life.causeOr(errNotStarted))
 	}
 	if t.claimed {
 		return refuse(op, ErrInvalidState, "the ICE transport carries another DTLS transport")

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
@@ -26,6 +27,7 @@ type life[S comparable] struct {
 	state   S
 	handler func(S)
 	waiters []*stateWaiter[S]
+	failure error // of a start
 
 	// torn is closed when the one call that ended the life has released what
 	// the object held.
@@ -65,15 +67,21 @@ func (l *life[S]) moveLocked(to S) bool {
 	// Under the lock, so that the order of the events is that of the changes.
 	l.events.Post(l.group, func() {
 		l.settled(to)
-		l.mu.Lock()
-		handler := l.handler
-		l.mu.Unlock()
-		if handler != nil {
-			handler(to)
-		}
+		call(l, &l.handler, to)
 	})
 
 	return true
+}
+
+// call calls the handler that a field holds, if it holds one. The field is one
+// of those that l.mu guards.
+func call[S comparable, T any](l *life[S], field *func(T), value T) {
+	l.mu.Lock()
+	handler := *field
+	l.mu.Unlock()
+	if handler != nil {
+		handler(value)
+	}
 }
 
 // settled makes whoever is told of the end know its cause too.
@@ -119,12 +127,17 @@ func (l *life[S]) current() (state S) {
 }
 
 func (l *life[S]) onState(handler func(S)) {
+	l.set(func() { l.handler = handler })
+}
+
+// set changes a field that mu guards. On a nil life it does nothing.
+func (l *life[S]) set(change func()) {
 	if l == nil {
 		return
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.handler = handler
+	change()
 }
 
 // context is the object's Context; that of a nil life has ended.
@@ -159,6 +172,99 @@ func (l *life[S]) usable(op string) error {
 // cause is why the life has ended, as an error of op.
 func (l *life[S]) cause(op string) error {
 	return opError(op, l.group.Cause())
+}
+
+// causeOr is why the life has ended, err if it has not.
+func (l *life[S]) causeOr(err error) error {
+	if cause := l.group.Cause(); cause != nil {
+		return cause
+	}
+
+	return err
+}
+
+// queue is the queue of the stack.
+func (l *life[S]) queue() *lifecycle.Queue {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+
+	return l.events
+}
+
+// startRefusedLocked refuses a start that is not the first, or comes after the
+// end; first tells whether it would be the first.
+func (l *life[S]) startRefusedLocked(op string, first bool) error {
+	switch {
+	case l.failure != nil:
+		return refuse(op, ErrInvalidState, "an earlier start failed: %w", l.failure)
+	case !first:
+		return refuse(op, ErrInvalidState, "transport is %v: %w", l.state, l.causeOr(errStartedBefore))
+	}
+
+	return nil
+}
+
+var errStartedBefore = errors.New("it has been started before")
+
+// start is StartContext behind its refusals. work connects, with no lock held.
+// If ctx ends before it has, abort is called with the error of that, and has
+// returned when start does; start never reports success then.
+func (l *life[S]) start(ctx context.Context, op string, abort func(cause error), work func() error) error {
+	abortNow := func() { abort(opError(op, contextError(ctx))) }
+	var err error
+	if ctx.Err() != nil {
+		abortNow()
+		err = contextError(ctx)
+	} else {
+		release := lifecycle.AbortOnDone(ctx, abortNow)
+		err = work()
+		if !release() {
+			err = contextError(ctx)
+		}
+	}
+	err = opError(op, err)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.failure = err
+
+	return err
+}
+
+// within is ctx, ended also by the end of the life and, if it is above zero, by
+// a timeout. Its cause tells which it was.
+func (l *life[S]) within(ctx context.Context, timeout time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancelCause := context.WithCancelCause(ctx)
+	release := lifecycle.AbortOnDone(l.group.Context(), func() { cancelCause(l.group.Cause()) })
+	cancel := func() {
+		release()
+		cancelCause(nil)
+	}
+	if timeout <= 0 {
+		return ctx, cancel
+	}
+	ctx, stop := context.WithTimeoutCause(ctx, timeout, ErrHandshakeTimeout)
+
+	return ctx, func() {
+		stop()
+		cancel()
+	}
+}
+
+// shutdown is Shutdown: what graceful does, as far as ctx allows, then stop,
+// and the object's own goroutines are waited for.
+func (l *life[S]) shutdown(
+	ctx context.Context, op string, graceful func(ctx context.Context) error, stop func(cause error),
+) error {
+	if err := l.usable(op); err != nil {
+		return err
+	}
+	if ctx == nil {
+		return refuse(op, ErrInvalidArgument, "nil context")
+	}
+	err := graceful(ctx)
+	stop(ErrClosed)
+
+	return opError(op, errors.Join(err, l.group.WaitTasks(ctx)))
 }
 
 // await blocks until one of the states is entered or was there already, until

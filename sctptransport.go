@@ -31,8 +31,7 @@ type SCTPTransport struct {
 
 	// Guarded by life.mu.
 	started   bool
-	shutting  bool  // our own Shutdown is under way
-	startErr  error // of a start that failed
+	shutting  bool // our own Shutdown is under way
 	source    *dataSource
 	filter    *sctpfilter.Filter
 	assoc     *sctp.Association
@@ -49,14 +48,17 @@ const absentMaxMessageSize = 65536
 // NewSCTPTransport makes a transport over a DTLS transport. What is wrong with
 // dtls is reported by the first call.
 func (api *API) NewSCTPTransport(dtls *DTLSTransport) *SCTPTransport {
-	err := api.ready("sctp new transport")
+	const op = "sctp new transport"
+	err := api.ready(op)
 	if err == nil && dtls.alive() == nil {
-		err = refuse("sctp new transport", ErrInvalidArgument, "DTLS transport: %w", errNotConstructed)
+		err = refuse(op, ErrInvalidArgument, "DTLS transport: %w", errNotConstructed)
 	}
-	settings := new(SettingEngine).resolved()
-	events := new(lifecycle.Queue)
+	var settings *SettingEngine
+	var events *lifecycle.Queue
 	if err == nil {
-		settings, events = api.settings, dtls.events()
+		settings, events = api.settings, dtls.life.queue()
+	} else {
+		settings, events = new(SettingEngine).resolved(), new(lifecycle.Queue)
 	}
 	t := &SCTPTransport{
 		life: newLife("sctp", sctpTransitions,
@@ -97,22 +99,12 @@ func (t *SCTPTransport) StartContext(ctx context.Context, capabilities SCTPCapab
 	if err := t.begin(ctx, op, capabilities); err != nil {
 		return err
 	}
-	if ctx.Err() != nil {
-		err := opError(op, contextError(ctx))
-		t.end(err)
-
-		return t.failed(err)
-	}
-	release := lifecycle.AbortOnDone(ctx, func() { t.end(opError(op, contextError(ctx))) })
-	err := opError(op, t.associate(ctx, op))
-	if !release() {
-		err = opError(op, contextError(ctx))
-	}
+	err := t.life.start(ctx, op, t.end, func() error { return t.associate(ctx, op) })
 	if err != nil {
 		t.end(err)
 	}
 
-	return t.failed(err)
+	return err
 }
 
 // begin refuses what cannot be started, and takes the connection's data.
@@ -147,21 +139,8 @@ func (t *SCTPTransport) begin(ctx context.Context, op string, capabilities SCTPC
 func (t *SCTPTransport) take(op string) error {
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	switch {
-	case t.startErr != nil:
-		return refuse(op, ErrInvalidState, "an earlier start failed: %w", t.startErr)
-	case t.started || t.life.state != SCTPTransportStateConnecting:
-		return refuse(op, ErrInvalidState, "transport is %s: %w", t.life.state, t.causeOr(errStartedBefore))
-	}
-	t.started = true
-
-	return nil
-}
-
-func (t *SCTPTransport) causeOr(err error) error {
-	if cause := t.life.group.Cause(); cause != nil {
-		return cause
-	}
+	err := t.life.startRefusedLocked(op, !t.started && t.life.state == SCTPTransportStateConnecting)
+	t.started = t.started || err == nil
 
 	return err
 }
@@ -172,7 +151,7 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	// The start's own context ends the transport, and with it its connection,
 	// by which the association is ended: by a context it would log an error
 	// for every start that a program cancels.
-	ctx, cancel := startContext(context.WithoutCancel(ctx), t.life.group, t.settings.SCTP.StartTimeout)
+	ctx, cancel := t.life.within(context.WithoutCancel(ctx), t.settings.SCTP.StartTimeout)
 	defer cancel()
 	release := lifecycle.AbortOnDone(ctx, func() { t.end(opError(op, context.Cause(ctx))) })
 	defer release() // it may be called again
@@ -190,7 +169,7 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	}
 	switch {
 	case !release() || t.life.group.Cause() != nil:
-		return t.causeOr(context.Cause(ctx))
+		return t.life.causeOr(context.Cause(ctx))
 	case err != nil:
 		return reason(filter, err)
 	}
@@ -270,16 +249,6 @@ func reason(filter *sctpfilter.Filter, fallback error) error {
 	return fallback
 }
 
-func (t *SCTPTransport) failed(err error) error {
-	if err != nil {
-		t.life.mu.Lock()
-		t.startErr = err
-		t.life.mu.Unlock()
-	}
-
-	return err
-}
-
 // end ends the association and its channels. A peer that does not know yet
 // gets an ABORT.
 func (t *SCTPTransport) end(cause error) {
@@ -318,15 +287,10 @@ func (t *SCTPTransport) postClosedLocked(cause error) {
 		cause = nil
 	}
 	t.life.events.Post(t.life.group, func() {
-		t.life.mu.Lock()
-		onError, onClose := t.onError, t.onClose
-		t.life.mu.Unlock()
-		if onError != nil && cause != nil {
-			onError(cause)
+		if cause != nil {
+			call(t.life, &t.onError, cause)
 		}
-		if onClose != nil {
-			onClose(cause)
-		}
+		call(t.life, &t.onClose, cause)
 	})
 }
 
@@ -353,13 +317,11 @@ func (t *SCTPTransport) stop(cause error) {
 // error says how many bytes were lost.
 // https://www.rfc-editor.org/rfc/rfc9260#section-9.2
 func (t *SCTPTransport) Shutdown(ctx context.Context) error {
-	const op = "sctp shutdown"
-	if err := t.alive().usable(op); err != nil {
-		return err
-	}
-	if ctx == nil {
-		return refuse(op, ErrInvalidArgument, "nil context")
-	}
+	return t.alive().shutdown(ctx, "sctp shutdown", t.finish, t.stop)
+}
+
+// finish ends the association gracefully, if there is one.
+func (t *SCTPTransport) finish(ctx context.Context) error {
 	t.life.mu.Lock()
 	assoc := t.assoc
 	if t.life.state != SCTPTransportStateConnected {
@@ -367,18 +329,10 @@ func (t *SCTPTransport) Shutdown(ctx context.Context) error {
 	}
 	t.shutting = assoc != nil
 	t.life.mu.Unlock()
-
-	var err error
-	if assoc != nil {
-		err = t.shutdown(ctx, assoc)
+	if assoc == nil {
+		return nil
 	}
-	t.stop(ErrClosed)
-
-	return opError(op, errors.Join(err, t.life.group.WaitTasks(ctx)))
-}
-
-func (t *SCTPTransport) shutdown(ctx context.Context, assoc *sctp.Association) error {
-	ctx, cancel := startContext(ctx, t.life.group, 0)
+	ctx, cancel := t.life.within(ctx, 0)
 	defer cancel()
 	err := assoc.Shutdown(ctx)
 	if err == nil {
@@ -430,23 +384,13 @@ func (t *SCTPTransport) State() SCTPTransportState { return t.alive().current() 
 // OnError sets the handler that is told why the association has failed. It may
 // be nil.
 func (t *SCTPTransport) OnError(handler func(err error)) {
-	if t.alive() == nil {
-		return
-	}
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	t.onError = handler
+	t.alive().set(func() { t.onError = handler })
 }
 
 // OnClose sets the handler that is told the end of the association; err is nil
 // if that was graceful, or our own. It may be nil.
 func (t *SCTPTransport) OnClose(handler func(err error)) {
-	if t.alive() == nil {
-		return
-	}
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	t.onClose = handler
+	t.alive().set(func() { t.onClose = handler })
 }
 
 // Transport returns the DTLS transport underneath.
