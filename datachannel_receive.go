@@ -9,6 +9,7 @@ import (
 	"github.com/pion/sctp"
 
 	"github.com/ctxrtc/webrtc/internal/dcep"
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
 
 const (
@@ -32,35 +33,20 @@ type inbox struct {
 	messages  []DataChannelMessage
 	bytes     int
 	handler   func(DataChannelMessage)
-	unlimited bool          // nothing more can come but what is in memory already
-	discarded bool          // our own Close: nobody wants messages
-	ended     error         // why nothing more will come
-	changed   chan struct{} // closed at the next change; nil if nobody waits
+	unlimited bool  // nothing more can come but what is in memory already
+	discarded bool  // our own Close: nobody wants messages
+	ended     error // why nothing more will come
+	changed   lifecycle.Changes
 }
 
 func (b *inbox) init(c *DataChannel) { b.c = c }
-
-func (b *inbox) changedLocked() {
-	if b.changed != nil {
-		close(b.changed)
-		b.changed = nil
-	}
-}
-
-func (b *inbox) waitLocked() <-chan struct{} {
-	if b.changed == nil {
-		b.changed = make(chan struct{})
-	}
-
-	return b.changed
-}
 
 // put adds a message, and waits while the inbox is full.
 func (b *inbox) put(m DataChannelMessage) {
 	b.mu.Lock()
 	for !b.discarded && !b.unlimited && b.ended == nil &&
 		len(b.messages) > 0 && (len(b.messages) >= maxInboxMessages || b.bytes+len(m.Data) > maxInboxBytes) {
-		changed := b.waitLocked()
+		changed := b.changed.Next()
 		b.mu.Unlock()
 		<-changed
 		b.mu.Lock()
@@ -71,7 +57,7 @@ func (b *inbox) put(m DataChannelMessage) {
 	}
 	b.messages = append(b.messages, m)
 	b.bytes += len(m.Data)
-	b.changedLocked()
+	b.changed.Note()
 	if b.handler != nil {
 		b.c.callbacks.Post(b.c.life.group, b.deliver)
 	}
@@ -100,7 +86,7 @@ func (b *inbox) popLocked() DataChannelMessage {
 	if len(b.messages) == 0 {
 		b.messages = nil
 	}
-	b.changedLocked()
+	b.changed.Note()
 
 	return m
 }
@@ -111,7 +97,7 @@ func (b *inbox) handle(handler func(DataChannelMessage)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.handler = handler
-	b.changedLocked()
+	b.changed.Note()
 	if handler != nil {
 		for range b.messages {
 			b.c.callbacks.Post(b.c.life.group, b.deliver)
@@ -125,7 +111,7 @@ func (b *inbox) discard() {
 	defer b.mu.Unlock()
 	b.discarded = true
 	b.messages, b.bytes = nil, 0
-	b.changedLocked()
+	b.changed.Note()
 }
 
 // unlimit lets the rest in: the association has ended, and what it still has
@@ -134,7 +120,7 @@ func (b *inbox) unlimit() {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.unlimited = true
-	b.changedLocked()
+	b.changed.Note()
 }
 
 // end tells receivers why nothing more comes. What waits is received first,
@@ -146,7 +132,7 @@ func (b *inbox) end(cause error) {
 	if cause == ErrClosed { //nolint:errorlint // see gracefulEnd
 		b.messages, b.bytes = nil, 0
 	}
-	b.changedLocked()
+	b.changed.Note()
 }
 
 // next passes the oldest message to use, which tells whether it took it, and
@@ -175,7 +161,7 @@ func (b *inbox) next(ctx context.Context, op string, use func(DataChannelMessage
 
 			return ended(op, err)
 		}
-		changed := b.waitLocked()
+		changed := b.changed.Next()
 		b.mu.Unlock()
 
 		select {
@@ -281,18 +267,21 @@ func (c *DataChannel) read(stream *sctp.Stream) {
 	}
 }
 
-// readStream returns the next message. Its data lies in buf if it fits.
+// readStream returns the next message, in memory of its own. buf is for
+// reading alone.
 func readStream(stream *sctp.Stream, buf []byte, limit int) ([]byte, sctp.PayloadProtocolIdentifier, error) {
 	n, ppid, err := stream.ReadSCTP(buf)
 	if errors.Is(err, io.ErrShortBuffer) {
 		if n > limit {
 			return nil, ppid, ErrMessageTooLarge
 		}
-		buf = make([]byte, n)
-		n, ppid, err = stream.ReadSCTP(buf)
+		whole := make([]byte, n)
+		n, ppid, err = stream.ReadSCTP(whole)
+
+		return whole[:n], ppid, err
 	}
 
-	return buf[:n], ppid, err
+	return append([]byte(nil), buf[:n]...), ppid, err
 }
 
 // message makes a message of what came on the stream; ok is false for what is
@@ -309,9 +298,6 @@ func (c *DataChannel) message(
 
 		return m, false
 	case sctp.PayloadTypeWebRTCString, sctp.PayloadTypeWebRTCBinary:
-		if cap(data) == firstRead { // the reader's buffer
-			data = append([]byte(nil), data...)
-		}
 		m.Data = data
 	case sctp.PayloadTypeWebRTCStringEmpty, sctp.PayloadTypeWebRTCBinaryEmpty:
 		m.Data = []byte{}

@@ -25,7 +25,7 @@ type outbox struct {
 	threshold uint64
 	above     bool // the amount has been above the threshold since the last event
 	onLow     func()
-	drained   chan struct{} // closed when the amount has fallen; nil if nobody waits
+	fell      lifecycle.Changes // of the amount
 }
 
 func (o *outbox) init(c *DataChannel) { o.c = c }
@@ -69,15 +69,12 @@ func (o *outbox) fallen() {
 func (o *outbox) wake() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.drained != nil {
-		close(o.drained)
-		o.drained = nil
-	}
+	o.fell.Note()
 }
 
 // sending notes that the amount is about to rise by n bytes.
-func (o *outbox) sending(n int) {
-	amount := o.amount()
+func (o *outbox) sending(stream *sctp.Stream, n int) {
+	amount := stream.BufferedAmount()
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	if amount+uint64(n) > o.threshold { //nolint:gosec // a length
@@ -101,10 +98,7 @@ func (o *outbox) amount() uint64 {
 func (o *outbox) room(ctx context.Context, op string, n, budget int) error {
 	for {
 		o.mu.Lock()
-		if o.drained == nil {
-			o.drained = make(chan struct{})
-		}
-		drained, stream, threshold := o.drained, o.stream, o.threshold
+		drained, stream, threshold := o.fell.Next(), o.stream, o.threshold
 		o.mu.Unlock()
 		if _, err := o.c.maySend(op, n); err != nil {
 			return err
@@ -206,7 +200,7 @@ func (c *DataChannel) send(data []byte, text bool, room func(n int) error) error
 		// https://www.rfc-editor.org/rfc/rfc8831#section-6.6
 		data = []byte{0}
 	}
-	c.outbox.sending(len(data))
+	c.outbox.sending(stream, len(data))
 	if _, err = stream.WriteSCTP(data, ppid); err != nil {
 		return c.sendError(op, err)
 	}

@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
 
 // channel is what the transport knows of a data channel.
@@ -38,7 +40,7 @@ type acceptQueue struct {
 	limit   int
 	waiting []channel
 	handler func(channel)
-	changed chan struct{} // closed at the next change; nil if nobody waits
+	changed lifecycle.Changes
 }
 
 // put adds a channel. It is handed to the handler that is returned, if any.
@@ -52,7 +54,7 @@ func (q *acceptQueue) put(c channel) (handler func(channel), ok bool) {
 		return nil, false
 	}
 	q.waiting = append(q.waiting, c)
-	q.changedLocked()
+	q.changed.Note()
 
 	return nil, true
 }
@@ -70,11 +72,8 @@ func (q *acceptQueue) take() (c channel, changed <-chan struct{}, handled bool) 
 
 		return c, nil, false
 	}
-	if q.changed == nil {
-		q.changed = make(chan struct{})
-	}
 
-	return nil, q.changed, false
+	return nil, q.changed.Next(), false
 }
 
 // handle sets the handler and returns the channels that it has to be given.
@@ -82,7 +81,7 @@ func (q *acceptQueue) handle(handler func(channel)) []channel {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.handler = handler
-	q.changedLocked()
+	q.changed.Note()
 	if handler == nil {
 		return nil
 	}
@@ -90,13 +89,6 @@ func (q *acceptQueue) handle(handler func(channel)) []channel {
 	q.waiting = nil
 
 	return waiting
-}
-
-func (q *acceptQueue) changedLocked() {
-	if q.changed != nil {
-		close(q.changed)
-		q.changed = nil
-	}
 }
 
 // maxStreamID is the last stream id: 65535 is reserved.

@@ -26,7 +26,7 @@ type Group struct {
 	tasks     int
 	handlers  int
 	followers map[*Group]Follower // until they have ended, are quiet, and have nothing to be told
-	changed   chan struct{}       // closed at the next change that a waiter may wait for
+	changed   Changes             // of what a waiter may wait for
 }
 
 // Follower is how a group takes part in the end of the one that it follows.
@@ -175,10 +175,7 @@ func (g *Group) wait(ctx context.Context, quiet func() bool) error {
 
 			return nil
 		}
-		if g.changed == nil {
-			g.changed = make(chan struct{})
-		}
-		changed := g.changed
+		changed := g.changed.Next()
 		g.mu.Unlock()
 
 		select {
@@ -194,7 +191,7 @@ func (g *Group) count(counter *int, n int) {
 	g.mu.Lock()
 	*counter += n
 	if *counter == 0 {
-		g.changedLocked()
+		g.changed.Note()
 	}
 	ended := g.ended
 	g.mu.Unlock()
@@ -243,18 +240,11 @@ func (g *Group) settle() {
 	if followed {
 		delete(p.followers, g)
 		if len(p.followers) == 0 {
-			p.changedLocked()
+			p.changed.Note()
 		}
 	}
 	p.mu.Unlock()
 	if followed {
 		p.settle()
-	}
-}
-
-func (g *Group) changedLocked() {
-	if g.changed != nil {
-		close(g.changed)
-		g.changed = nil
 	}
 }
