@@ -24,6 +24,7 @@ var fileOrder = []string{
 	"doc.go",
 	"errors.go",
 	"logging.go",
+	"enum.go",
 	"state.go",
 	"parameters.go icecandidate.go iceserver.go stats*.go", // plain values, made of one another
 	"certificate.go",

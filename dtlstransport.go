@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/pion/dtls/v3"
+	"github.com/pion/dtls/v3/pkg/protocol/alert"
 	"github.com/pion/logging"
 
 	"github.com/ctxrtc/webrtc/internal/dtlsfilter"
@@ -327,6 +328,7 @@ func (t *DTLSTransport) end(cause error, to DTLSTransportState) {
 }
 
 // tellPeer sends the alert of a start that is given up, if there is a path.
+// https://www.rfc-editor.org/rfc/rfc5246#section-7.2.2
 // filter is nil before the handshake's first record.
 func (t *DTLSTransport) tellPeer(filter *dtlsfilter.Filter) {
 	if filter == nil {
@@ -337,7 +339,7 @@ func (t *DTLSTransport) tellPeer(filter *dtlsfilter.Filter) {
 			return
 		}
 	}
-	filter.WriteAlert(alertFatal, alertUserCanceled)
+	filter.WriteAlert(alert.Fatal, alert.UserCanceled)
 }
 
 // Stop closes the transport, and what stands on it, with [ErrClosed]. The peer

@@ -12,13 +12,6 @@ import (
 	"github.com/pion/srtp/v3"
 )
 
-// Alerts of RFC 5246 7.2 that we send ourselves.
-// https://www.rfc-editor.org/rfc/rfc5246#section-7.2
-const (
-	alertFatal        = alert.Fatal
-	alertUserCanceled = alert.UserCanceled
-)
-
 // DTLSAlertError is the alert by which the peer has ended the handshake.
 type DTLSAlertError struct {
 	Level       uint8 // 1 warning, 2 fatal

@@ -103,13 +103,6 @@ func (s ICEServer) parseURL(text string) (*stun.URI, error) {
 	return uri, nil
 }
 
-// validate tells whether the server can be used as it stands.
-func (s ICEServer) validate() error {
-	_, err := s.urls()
-
-	return err
-}
-
 // MarshalJSON returns an object of urls, credentialType and, if set, username
 // and credential.
 func (s ICEServer) MarshalJSON() ([]byte, error) {

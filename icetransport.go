@@ -6,7 +6,6 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
-	"github.com/pion/stun/v4"
 
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
 	"github.com/ctxrtc/webrtc/internal/mux"
@@ -302,46 +301,6 @@ func (t *ICETransport) onAgentPair(local, remote ice.Candidate) {
 	t.life.events.Post(t.life.group, func() { call(t.life, &t.onPair, pair) })
 }
 
-// onCheck runs in the agent's loop for every authenticated check. The role
-// that the peer has in it is the opposite of ours, also after a role conflict
-// (RFC 8445 7.3.1.1), of which the agent tells nothing else.
-// https://www.rfc-editor.org/rfc/rfc8445#section-7.3.1.1
-func (t *ICETransport) onCheck(message *stun.Message, pair *ice.CandidatePair) {
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	switch {
-	case message.Contains(stun.AttrICEControlled):
-		t.role, t.peerRules = ICERoleControlling, false
-	case message.Contains(stun.AttrICEControlling), message.Contains(stun.AttrUseCandidate):
-		t.role, t.peerRules = ICERoleControlled, true // the agent takes peers that leave the role out
-	}
-	// A pair with a response is valid, and packets can be written before it is
-	// nominated. The agent has no event for it, but the peer's own check
-	// arrives at about the same time.
-	if pair != nil && pair.ResponsesReceived() > 0 {
-		t.readyLocked()
-	}
-}
-
-// awaitChecks waits until onCheck has been told of the check, if it was one,
-// that made the agent select its pair.
-func (t *ICETransport) awaitChecks() {
-	t.life.mu.Lock()
-	agent := t.gatherer.agent
-	t.life.mu.Unlock()
-	_, _, _ = agent.GetLocalUserCredentials() // any task: the loop runs them one after the other
-}
-
-// settleRoleLocked finds out about a role conflict after which no check of the
-// peer has arrived: they can be lost. A controlled agent has had one, the
-// nomination, when it is connected; whoever has had none has nominated. Only a
-// lite agent connects to another without checks, in the roles given to Start.
-func (t *ICETransport) settleRoleLocked() {
-	if !t.peerRules && !t.gatherer.settings.ICE.Lite {
-		t.role = ICERoleControlling
-	}
-}
-
 // readyLocked notes a valid pair. A check may arrive before the start has its
 // connection in hand.
 func (t *ICETransport) readyLocked() {
@@ -424,19 +383,6 @@ func (t *ICETransport) AwaitState(ctx context.Context, states ...ICETransportSta
 
 // State returns the present state.
 func (t *ICETransport) State() ICETransportState { return t.alive().current() }
-
-// Role returns the role that we have in the checks: the one given to Start,
-// or its opposite when a role conflict was decided against us. Before Start it
-// is unknown, the zero value.
-func (t *ICETransport) Role() ICERole {
-	if t.alive() == nil {
-		return 0
-	}
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-
-	return t.role
-}
 
 // OnConnectionStateChange sets the handler of state changes. It may be nil.
 func (t *ICETransport) OnConnectionStateChange(handler func(ICETransportState)) {

@@ -44,7 +44,7 @@ const (
 	minReceiveMTU, maxReceiveMTU = 576, 1<<16 - 1
 
 	// RFC 8445, section 5.3, as numbers of characters.
-	minUfragLen, minPasswordLen, maxCredentialLen = 4, 22, 256
+	minUfragLen, minPasswordLen = 4, 22
 )
 
 // settingRule is one thing that can be wrong with the settings.
@@ -123,10 +123,8 @@ func (e *SettingEngine) validateCommon() error {
 }
 
 func (s *ICESettings) validate() error {
-	for _, t := range s.NetworkTypes {
-		if lookup(iceNetworkTypes, t) == 0 {
-			return fmt.Errorf("network type %d is %w", t, ErrUnknownType)
-		}
+	if err := validateNetworks(s.NetworkTypes); err != nil {
+		return err
 	}
 	if err := s.validateAddresses(); err != nil {
 		return err
@@ -179,7 +177,7 @@ func validCredential(text string, minLen int, without string) bool {
 	}
 	outside := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(without, r) }
 
-	return within(len(text), minLen, maxCredentialLen) && !strings.ContainsFunc(text, outside)
+	return within(len(text), minLen, maxICECredential) && !strings.ContainsFunc(text, outside)
 }
 
 // validateAddresses checks the rewriting of addresses in both forms.
@@ -239,7 +237,12 @@ func (r *ICEAddressRewriteRule) validate() error {
 	if r.Mode > ICEAddressRewriteAppend {
 		return fmt.Errorf("mode %d", r.Mode)
 	}
-	for _, t := range r.Networks {
+
+	return validateNetworks(r.Networks)
+}
+
+func validateNetworks(types []NetworkType) error {
+	for _, t := range types {
 		if lookup(iceNetworkTypes, t) == 0 {
 			return fmt.Errorf("network type %d is %w", t, ErrUnknownType)
 		}

@@ -18,9 +18,8 @@ const (
 // packet fits every path; a longer one is cut.
 const maxReason = 512
 
+// causeNames are the RFC's, by code.
 // https://www.rfc-editor.org/rfc/rfc9260#section-3.3.10
-//
-
 var causeNames = [...]string{
 	1:  "Invalid Stream Identifier",
 	2:  "Missing Mandatory Parameter",

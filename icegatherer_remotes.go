@@ -1,0 +1,56 @@
+package webrtc
+
+import (
+	"net"
+	"strings"
+
+	"github.com/pion/ice/v4"
+)
+
+// checkRemote refuses what may not be added.
+func (g *ICEGatherer) checkRemote(op string, candidate *ICECandidate) (ice.Candidate, error) {
+	remote, err := candidate.ToICE()
+	if err != nil {
+		return nil, refuse(op, ErrInvalidArgument, "%w", err)
+	}
+	address := remote.Address()
+	switch ip := net.ParseIP(address); {
+	case ip == nil && !strings.HasSuffix(address, ".local"):
+		return nil, refuse(op, ErrInvalidArgument, "address %q is neither an IP address nor a .local name", address)
+	case ip != nil && !g.remotes.allowed(ip):
+		return nil, refuse(op, ErrInvalidArgument, "address %s is not allowed", ip)
+	}
+
+	return remote, nil
+}
+
+// wouldDial tells whether a candidate makes us connect to an address that the
+// peer has chosen.
+func wouldDial(remote ice.Candidate) bool {
+	return remote.NetworkType().IsTCP() && remote.TCPType() == ice.TCPTypePassive
+}
+
+// addRemotes gives the agent all candidates or none.
+func (g *ICEGatherer) addRemotes(op string, candidates []ICECandidate) error {
+	remotes := make([]ice.Candidate, 0, len(candidates))
+	for i := range candidates {
+		remote, err := g.checkRemote(op, &candidates[i])
+		if err != nil {
+			return err
+		}
+		if !wouldDial(remote) || g.settings.ICE.EnableActiveTCP {
+			remotes = append(remotes, remote)
+		}
+	}
+	fresh, ok := g.remotes.reserve(remotes)
+	if !ok {
+		return refuse(op, ErrInvalidState, "too many remote candidates")
+	}
+	for _, remote := range fresh {
+		if err := g.agent.AddRemoteCandidate(remote); err != nil {
+			return opError(op, g.closedError(err))
+		}
+	}
+
+	return nil
+}
