@@ -39,7 +39,8 @@ type DataChannel struct {
 	// Guarded by life.mu.
 	id       *uint16
 	stream   *sctp.Stream
-	reader   bool // has been started
+	longest  uint32 // message that the peer takes, in bytes; since open
+	reader   bool   // has been started
 	detached *datachannel.DataChannel
 	dialed   once
 	opened   once
@@ -240,10 +241,11 @@ func (c *DataChannel) setReliability(stream *sctp.Stream) {
 // closes the stream instead.
 func (c *DataChannel) attach(stream *sctp.Stream, acknowledged bool) {
 	c.outbox.attach(stream)
+	longest := c.sctp.GetCapabilities().MaxMessageSize
 	c.life.mu.Lock()
 	moved := c.life.moveLocked(DataChannelStateOpen)
 	if moved {
-		c.stream = stream
+		c.stream, c.longest = stream, longest
 		c.reader = !c.settings.Detach
 		c.dialed.due = true
 		if f := c.dialed.ready(); f != nil {

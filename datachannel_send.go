@@ -213,7 +213,7 @@ func (c *DataChannel) maySend(op string, n int) (*sctp.Stream, error) {
 		return nil, err
 	}
 	c.life.mu.Lock()
-	state, stream := c.life.state, c.stream
+	state, stream, longest := c.life.state, c.stream, c.longest
 	c.life.mu.Unlock()
 	switch state {
 	case DataChannelStateConnecting:
@@ -226,8 +226,8 @@ func (c *DataChannel) maySend(op string, n int) (*sctp.Stream, error) {
 
 		return nil, &Error{Op: op, Err: ErrClosed}
 	}
-	if limit := c.sctp.GetCapabilities().MaxMessageSize; uint64(n) > uint64(limit) { //nolint:gosec // a length
-		return nil, &Error{Op: op, Err: fmt.Errorf("%w: %d bytes, at most %d", ErrMessageTooLarge, n, limit)}
+	if uint64(n) > uint64(longest) { //nolint:gosec // a length
+		return nil, &Error{Op: op, Err: fmt.Errorf("%w: %d bytes, at most %d", ErrMessageTooLarge, n, longest)}
 	}
 
 	return stream, nil

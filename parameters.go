@@ -274,7 +274,8 @@ type ICEGatherOptions struct {
 	ICEServers []ICEServer
 	// ICEGatherPolicy says which candidates to gather.
 	ICEGatherPolicy ICEGatherPolicy
-	// ICECandidatePoolSize is how many agents gather ahead of need.
+	// ICECandidatePoolSize is how many agents gather ahead of need. It has no
+	// effect yet.
 	ICECandidatePoolSize uint8
 }
 
@@ -356,7 +357,9 @@ type DTLSFingerprint struct {
 // DTLSParameters are the role that one side asks for and the certificates that
 // it may use.
 type DTLSParameters struct {
-	Role         DTLSRole          `json:"role"`
+	// Role is the role that the side asks for.
+	Role DTLSRole `json:"role"`
+	// Fingerprints are those of its certificates.
 	Fingerprints []DTLSFingerprint `json:"fingerprints"`
 }
 

@@ -12,13 +12,14 @@ type SCTPAbortError struct {
 	// Remote tells whether the peer sent it. Otherwise our own association
 	// did, because the peer broke the protocol.
 	Remote bool
+	// Causes are in the order of the chunk; there may be none.
 	Causes []SCTPAbortCause
 }
 
 // SCTPAbortCause is one error cause of an ABORT.
 // https://www.rfc-editor.org/rfc/rfc9260#section-3.3.10
 type SCTPAbortCause struct {
-	Code uint16
+	Code uint16 // as registered for SCTP, 12 is a user-initiated abort
 	Text string // the cause's name, and its text if it carries one
 }
 

@@ -38,7 +38,8 @@ type SettingEngine struct {
 	LoggerFactory logging.LoggerFactory
 
 	// ReceiveMTU is the size in bytes of the buffer that a media packet is
-	// read into. If zero, 1500. Data channels do not depend on it.
+	// read into. If zero, 1500. Data channels do not depend on it, and there is
+	// no media yet.
 	ReceiveMTU uint
 
 	// refused is the first bad argument of a setter that returns no error.
@@ -143,7 +144,7 @@ type DTLSSettings struct {
 	CertificateRequestMessageHook func(handshake.MessageCertificateRequest) handshake.Message
 
 	// KeepOpenOnClose keeps a PeerConnection open when its DTLS transport has
-	// closed, until ICE fails.
+	// closed, until ICE fails. It is kept, and has no effect yet.
 	KeepOpenOnClose bool
 }
 
