@@ -331,11 +331,14 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 	lost := c.BufferedAmount()
 	c.end(ErrClosed)
 	c.life.awaitTorn()
+	if err == nil && lost > 0 {
+		err = c.sctp.life.group.Cause() // an end of the transport closes too
+	}
 	if err != nil && lost > 0 {
 		err = &Error{Op: op, Err: fmt.Errorf("%w: %d bytes were not acknowledged", err, lost)}
 	}
 
-	return errors.Join(err, opError(op, c.life.group.WaitTasks(ctx)))
+	return and(err, opError(op, c.life.group.WaitTasks(ctx)))
 }
 
 // lowerEnded ends the channel with its transport. After the peer's graceful

@@ -102,9 +102,20 @@ func (t *SCTPTransport) StartContext(ctx context.Context, capabilities SCTPCapab
 	err := t.life.start(ctx, op, t.end, func() error { return t.associate(ctx, op) })
 	if err != nil {
 		t.end(err)
+		t.unread()
 	}
 
 	return err
+}
+
+// unread gives the connection's data back if no association came to read it.
+func (t *SCTPTransport) unread() {
+	t.life.mu.Lock()
+	read := t.filter != nil
+	t.life.mu.Unlock()
+	if !read {
+		t.source.giveBack()
+	}
 }
 
 // begin refuses what cannot be started, and takes the connection's data.
@@ -158,7 +169,6 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	filter := sctpfilter.New(t.source, sctpfilter.Config{Log: t.log})
 	if !t.attach(filter) {
 		filter.Detach()
-		t.source.giveBack()
 
 		return t.life.endCause()
 	}
@@ -255,7 +265,7 @@ func (t *SCTPTransport) end(cause error) {
 	t.life.mu.Lock()
 	moved := t.life.moveLocked(SCTPTransportStateClosed)
 	if moved {
-		t.postClosedLocked(cause)
+		t.postClosedLocked()
 	}
 	t.life.mu.Unlock()
 	t.life.end(cause, func() {
@@ -281,13 +291,14 @@ func (t *SCTPTransport) end(cause error) {
 }
 
 // postClosedLocked tells the handlers of OnError and OnClose. A graceful end,
-// ours or the peer's, is no error.
-func (t *SCTPTransport) postClosedLocked(cause error) {
-	if gracefulEnd(cause) {
-		cause = nil
-	}
+// ours or the peer's, is no error. Of two ends in the same instant the cause
+// that counts is not known yet.
+func (t *SCTPTransport) postClosedLocked() {
 	t.life.events.Post(t.life.group, func() {
-		if cause != nil {
+		cause := t.life.endCause()
+		if gracefulEnd(cause) {
+			cause = nil
+		} else {
 			call(t.life, &t.onError, cause)
 		}
 		call(t.life, &t.onClose, cause)
@@ -323,11 +334,11 @@ func (t *SCTPTransport) Shutdown(ctx context.Context) error {
 // finish ends the association gracefully, if there is one.
 func (t *SCTPTransport) finish(ctx context.Context) error {
 	t.life.mu.Lock()
-	assoc := t.assoc
+	assoc, filter := t.assoc, t.filter
 	if t.life.state != SCTPTransportStateConnected {
 		assoc = nil
 	}
-	t.shutting = assoc != nil
+	t.shutting = t.shutting || assoc != nil
 	t.life.mu.Unlock()
 	if assoc == nil {
 		return nil
@@ -335,21 +346,31 @@ func (t *SCTPTransport) finish(ctx context.Context) error {
 	ctx, cancel := t.life.within(ctx, 0)
 	defer cancel()
 	err := assoc.Shutdown(ctx)
-	if err == nil {
-		return nil
+	if errors.Is(err, sctp.ErrShutdownNonEstablished) {
+		// Another Shutdown, or the peer's, is under way. Its end is ours.
+		<-ctx.Done()
 	}
 	lost := assoc.BufferedAmount()
-	switch {
-	case t.life.group.Cause() != nil:
-		err = t.life.group.Cause()
-		if gracefulEnd(err) {
-			return nil // it ended in the meantime, as it should
-		}
+	if err == nil && lost == 0 {
+		return nil
+	}
+	// The module returns nil for an association that was aborted meanwhile too.
+	cause := t.life.group.Cause()
+	switch why := reason(filter, err); {
+	case why != err && !gracefulEnd(why): //nolint:errorlint // whether there is an abort
+		err = why
+	case cause != nil:
+		err = cause
 	case ctx.Err() != nil:
 		err = contextError(ctx)
+	case err == nil:
+		err = errAssociationEnded
 	}
-	if lost > 0 {
+	switch {
+	case lost > 0:
 		err = fmt.Errorf("%w: %d bytes were not acknowledged", err, lost)
+	case gracefulEnd(err):
+		return nil // it ended in the meantime, as it should
 	}
 
 	return err
