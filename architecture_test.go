@@ -19,10 +19,11 @@ import (
 )
 
 // fileOrder is the root package from the bottom upwards, as patterns of file
-// names. A file may name the types of its own line and of those before it.
+// names. A file may name what its own line and those before it declare.
 var fileOrder = []string{
 	"doc.go",
 	"errors.go",
+	"nil.go",
 	"logging.go",
 	"enum.go",
 	"state.go",
@@ -117,7 +118,7 @@ func (i *imports) Import(name string) (*types.Package, error) {
 
 // A lower layer that names a higher one could call into it; facts travel
 // upwards by return values, contexts and events only.
-func TestFilesNameNoTypeAboveThem(t *testing.T) {
+func TestFilesNameNothingAboveThem(t *testing.T) {
 	s := load(t, ".", newImports())
 	for name, file := range s.files {
 		own := rank(name)
@@ -131,11 +132,11 @@ func TestFilesNameNoTypeAboveThem(t *testing.T) {
 			if !ok {
 				return true
 			}
-			typ, ok := s.info.Uses[ident].(*types.TypeName)
-			if !ok || typ.Parent() != s.scope {
+			object := s.info.Uses[ident]
+			if object == nil || object.Parent() != s.scope {
 				return true
 			}
-			declared := filepath.Base(s.fset.Position(typ.Pos()).Filename)
+			declared := filepath.Base(s.fset.Position(object.Pos()).Filename)
 			if rank(declared) > own {
 				t.Errorf("%s names %s, which %s declares above it", s.fset.Position(ident.Pos()), ident.Name, declared)
 			}
