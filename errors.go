@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"strings"
 )
 
 // Sentinels. Every error of this package is an [*Error] around one of these,
@@ -43,7 +44,8 @@ var (
 	// ErrMessageTooLarge is a message above the peer's maximum message size.
 	ErrMessageTooLarge = errors.New("message larger than the peer's maximum")
 
-	// ErrBufferFull is a Send above the hard limit of a channel's send buffer.
+	// ErrBufferFull is a Send while all channels of the association together
+	// have DataChannelSettings.MaxAssociationBuffered bytes queued.
 	ErrBufferFull = errors.New("send buffer full")
 
 	// ErrDataChannelNotOpen is a Send on a channel that is still connecting.
@@ -67,8 +69,11 @@ func (e *Error) Error() string {
 		return "webrtc: no error"
 	}
 
-	return "webrtc: " + e.Op + ": " + e.Err.Error()
+	// The errors that it is made of name the package and their operations too.
+	return prefix + e.Op + ": " + strings.ReplaceAll(e.Err.Error(), prefix, "")
 }
+
+const prefix = "webrtc: "
 
 // Unwrap returns the reason.
 func (e *Error) Unwrap() error {
@@ -92,6 +97,18 @@ func (e *Error) Timeout() bool {
 func (e *Error) Temporary() bool { return false }
 
 var _ net.Error = (*Error)(nil)
+
+// and is two errors in one line. What the first one says already is left out.
+func and(err, more error) error {
+	switch {
+	case err == nil:
+		return more
+	case more == nil || errors.Is(err, more):
+		return err
+	}
+
+	return fmt.Errorf("%w; %w", err, more)
+}
 
 // opError gives err its operation, and leaves nil and an error that already
 // carries one alone: the innermost operation is the one that failed.

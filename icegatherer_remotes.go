@@ -14,11 +14,16 @@ func (g *ICEGatherer) checkRemote(op string, candidate *ICECandidate) (ice.Candi
 		return nil, refuse(op, ErrInvalidArgument, "%w", err)
 	}
 	address := remote.Address()
-	switch ip := net.ParseIP(address); {
-	case ip == nil && !strings.HasSuffix(address, ".local"):
-		return nil, refuse(op, ErrInvalidArgument, "address %q is neither an IP address nor a .local name", address)
-	case ip != nil && !g.remotes.allowed(ip):
-		return nil, refuse(op, ErrInvalidArgument, "address %s is not allowed", ip)
+	ip := net.ParseIP(address)
+	if ip == nil {
+		if !strings.HasSuffix(address, ".local") {
+			return nil, refuse(op, ErrInvalidArgument, "address %q is neither an IP address nor a .local name", address)
+		}
+
+		return remote, nil
+	}
+	if err = g.remotes.refusal(ip); err != nil {
+		return nil, opError(op, err)
 	}
 
 	return remote, nil

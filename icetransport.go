@@ -3,6 +3,7 @@ package webrtc
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
@@ -226,14 +227,20 @@ func (t *ICETransport) connect(ctx context.Context, params ICEParameters) error 
 
 	state, err := t.life.await(ctx, "ice start",
 		ICETransportStateConnected, ICETransportStateFailed)
-	if err == nil && state != ICETransportStateConnected {
-		err = t.life.causeOr(ErrICEFailed)
-	}
 	if state == ICETransportStateFailed {
 		t.giveUp()
+
+		return t.failure()
 	}
 
 	return err
+}
+
+// failure says that no pair works, and between how many candidates.
+func (t *ICETransport) failure() error {
+	local, remote := t.gatherer.remotes.counts()
+
+	return fmt.Errorf("%w: %d local and %d remote candidates", ErrICEFailed, local, remote)
 }
 
 func (t *ICETransport) attach(conn *ice.Conn) {
@@ -277,13 +284,13 @@ func (t *ICETransport) giveUp() {
 	if grace > 0 && !scheduled {
 		t.stopGrace = t.life.group.After(grace, func() {
 			if t.State() == ICETransportStateFailed {
-				t.end(opError("ice", ErrICEFailed), ICETransportStateFailed)
+				t.end(opError("ice", t.failure()), ICETransportStateFailed)
 			}
 		})
 	}
 	t.life.mu.Unlock()
 	if grace == 0 {
-		t.end(opError("ice", ErrICEFailed), ICETransportStateFailed)
+		t.end(opError("ice", t.failure()), ICETransportStateFailed)
 	}
 }
 

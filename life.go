@@ -264,7 +264,7 @@ func (l *life[S]) shutdown(
 	err := graceful(ctx)
 	stop(ErrClosed)
 
-	return opError(op, errors.Join(err, l.group.WaitTasks(ctx)))
+	return opError(op, and(err, l.group.WaitTasks(ctx)))
 }
 
 // await blocks until one of the states is entered or was there already, until
@@ -353,5 +353,5 @@ func (l *life[S]) graceful(err error) error {
 		return err
 	}
 
-	return errors.Join(err, l.group.Wait(context.Background()))
+	return and(err, l.group.Wait(context.Background()))
 }

@@ -39,6 +39,14 @@ func (r *remoteLimits) setLocal(n int) {
 	r.local = n
 }
 
+// counts is how many candidates there are.
+func (r *remoteLimits) counts() (local, remote int) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+
+	return r.local, r.total
+}
+
 // leftLocked is how many more candidates there may be.
 func (r *remoteLimits) leftLocked() int {
 	limit := r.settings.maxRemoteCandidates()
@@ -80,18 +88,22 @@ func (r *remoteLimits) reserve(candidates []ice.Candidate) (fresh []ice.Candidat
 	return fresh, true
 }
 
-// allowed tells whether an address may be a peer's at all.
-func (r *remoteLimits) allowed(ip net.IP) bool {
+// refusal is why an address may not be a peer's, nil if it may.
+func (r *remoteLimits) refusal(ip net.IP) error {
 	switch {
 	case ip.IsUnspecified(), ip.IsMulticast():
-		return false
+		return fmt.Errorf("%w: %s is no address of a peer", ErrInvalidArgument, ip)
 	case ip.IsLoopback() && !r.settings.loopbackRemotesAllowed():
-		return false
+		return fmt.Errorf("%w: loopback address %s, which ICESettings.AllowLoopbackRemote would allow",
+			ErrInvalidArgument, ip)
 	case ip.IsLinkLocalUnicast() && !r.settings.AllowLinkLocalRemote:
-		return false
+		return fmt.Errorf("%w: link-local address %s, which ICESettings.AllowLinkLocalRemote would allow",
+			ErrInvalidArgument, ip)
+	case r.settings.RemoteIPFilter != nil && !r.settings.RemoteIPFilter(ip):
+		return fmt.Errorf("%w: ICESettings.RemoteIPFilter does not let %s in", ErrInvalidArgument, ip)
 	}
 
-	return r.settings.RemoteIPFilter == nil || r.settings.RemoteIPFilter(ip)
+	return nil
 }
 
 // accept is the agent's question for every remote candidate that it is about
@@ -99,7 +111,7 @@ func (r *remoteLimits) allowed(ip net.IP) bool {
 // the port, so a candidate that a check has revealed before it was signaled
 // counts twice.
 func (r *remoteLimits) accept(ip net.IP) bool {
-	if !r.allowed(ip) {
+	if r.refusal(ip) != nil {
 		return false
 	}
 	r.mu.Lock()
