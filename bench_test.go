@@ -206,9 +206,9 @@ func BenchmarkIdleChannel(b *testing.B) {
 	b.ReportMetric(0, "ns/op")
 }
 
-// BenchmarkL1_Cancel is the time from the end of a start's context to its
+// BenchmarkCancel is the time from the end of a start's context to its
 // return, against a peer that is silent at that stage, on sockets.
-func BenchmarkL1_Cancel(b *testing.B) {
+func BenchmarkCancel(b *testing.B) {
 	for i, st := range stages {
 		b.Run(st.name, func(b *testing.B) {
 			times := make([]time.Duration, 0, benchCancels)

@@ -43,7 +43,9 @@ type DTLSTransport struct {
 }
 
 // NewDTLSTransport makes a transport over an ICE transport. The first of the
-// certificates is used; if there is none, one is generated (ECDSA P-256).
+// certificates is used; if there is none, one is generated (ECDSA P-256). An
+// ICE transport carries one DTLS transport: a second one over the same is
+// refused by its Start.
 //
 // It fails with [ErrInvalidArgument] without an ICE transport, and with
 // [ErrCertificateExpired].

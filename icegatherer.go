@@ -79,14 +79,16 @@ func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 }
 
 // Gather starts gathering and returns at once. Candidates are told to the
-// handler of OnLocalCandidate, nil after the last one.
+// handler of OnLocalCandidate, nil after the last one. A gatherer gathers once:
+// use one of the two, Gather or GatherContext.
 //
 // It fails with [ErrInvalidState] when it has been called before, and when the
 // gatherer is closed.
 func (g *ICEGatherer) Gather() error { return g.gather("ice gather") }
 
 // GatherContext gathers and waits for the end of it. It returns the
-// candidates.
+// candidates, which the handler of OnLocalCandidate is told too. A gatherer
+// gathers once: use one of the two, Gather or GatherContext.
 //
 // If the context ends first, gathering is over all the same: the state is
 // complete, the nil candidate is told, the transport lives, and what was found
@@ -127,7 +129,7 @@ func (g *ICEGatherer) gather(op string) error {
 	if err := g.agent.GatherCandidates(); err != nil {
 		g.complete() // never left at gathering
 
-		return opError(op, err)
+		return opError(op, g.closedError(err))
 	}
 
 	return nil

@@ -274,8 +274,8 @@ type ICEGatherOptions struct {
 	ICEServers []ICEServer
 	// ICEGatherPolicy says which candidates to gather.
 	ICEGatherPolicy ICEGatherPolicy
-	// ICECandidatePoolSize is how many agents gather ahead of need. It has no
-	// effect yet.
+	// ICECandidatePoolSize is how many agents gather ahead of need. It is kept
+	// for PeerConnection and has no effect yet.
 	ICECandidatePoolSize uint8
 }
 

@@ -363,9 +363,11 @@ func (e *SettingEngine) DisableCertificateFingerprintVerification(isDisabled boo
 	e.orScratch().DTLS.InsecureSkipFingerprintVerification = isDisabled
 }
 
-// DisableCloseByDTLS sets DTLS.KeepOpenOnClose.
-func (e *SettingEngine) DisableCloseByDTLS(isEnabled bool) {
-	e.orScratch().DTLS.KeepOpenOnClose = isEnabled
+// DisableCloseByDTLS sets DTLS.KeepOpenOnClose: true keeps a PeerConnection open
+// when its DTLS transport has closed. It is kept for PeerConnection and has no
+// effect yet.
+func (e *SettingEngine) DisableCloseByDTLS(keepOpen bool) {
+	e.orScratch().DTLS.KeepOpenOnClose = keepOpen
 }
 
 // SetSCTPMaxReceiveBufferSize sets SCTP.MaxReceiveBufferSize, in bytes.
@@ -406,9 +408,10 @@ func (e *SettingEngine) SetSCTPCwndCAStep(cwndCAStep uint32) {
 // DetachDataChannels sets DataChannel.Detach.
 func (e *SettingEngine) DetachDataChannels() { e.orScratch().DataChannel.Detach = true }
 
-// EnableDataChannelBlockWrite sets DataChannel.BlockWrite.
-func (e *SettingEngine) EnableDataChannelBlockWrite(nonblockWrite bool) {
-	e.orScratch().DataChannel.BlockWrite = nonblockWrite
+// EnableDataChannelBlockWrite sets DataChannel.BlockWrite: true makes the Write
+// of a detached channel wait until there is room.
+func (e *SettingEngine) EnableDataChannelBlockWrite(block bool) {
+	e.orScratch().DataChannel.BlockWrite = block
 }
 
 // SetSRTPProtectionProfiles sets SRTP.ProtectionProfiles, and
