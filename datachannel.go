@@ -87,9 +87,16 @@ func (api *API) NewDataChannel(transport *SCTPTransport, params *DataChannelPara
 		return nil, refuse(op, ErrInvalidArgument, "no parameters")
 	}
 
-	return transport.newDataChannel(op, *params)
+	c, err := transport.newDataChannel(op, *params)
+	if err != nil {
+		return nil, err
+	}
+	transport.streams.await(c)
+
+	return c, nil
 }
 
+// newDataChannel makes a channel that does not wait for the association yet.
 func (t *SCTPTransport) newDataChannel(op string, params DataChannelParameters) (*DataChannel, error) {
 	if t.alive() == nil {
 		return nil, refuse(op, ErrInvalidArgument, "SCTP transport: %w", errNotConstructed)
@@ -97,13 +104,8 @@ func (t *SCTPTransport) newDataChannel(op string, params DataChannelParameters) 
 	if err := params.validate(); err != nil {
 		return nil, opError(op, err)
 	}
-	c, err := t.makeChannel(op, params)
-	if err != nil {
-		return nil, err
-	}
-	t.streams.await(c)
 
-	return c, nil
+	return t.makeChannel(op, params)
 }
 
 // makeChannel makes a channel that is still connecting. Its id, if it has one,

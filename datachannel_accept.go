@@ -24,6 +24,13 @@ func (t *SCTPTransport) OpenDataChannel(ctx context.Context, params *DataChannel
 	if err != nil {
 		return nil, err
 	}
+	if ctx.Err() != nil {
+		err = opError(op, contextError(ctx))
+		c.end(err)
+
+		return nil, err
+	}
+	t.streams.await(c)
 	select {
 	case <-c.isOpened:
 		return c, nil
@@ -50,7 +57,7 @@ func (t *SCTPTransport) AcceptDataChannel(ctx context.Context) (*DataChannel, er
 		return nil, refuse(op, ErrInvalidArgument, "nil context")
 	}
 	for {
-		c, changed, handled := t.accepted.take()
+		c, changed, handled := t.accepted.take(ctx.Err() == nil)
 		switch {
 		case handled:
 			return nil, refuse(op, ErrInvalidState, "OnDataChannel has the channels")

@@ -145,6 +145,10 @@ func (b *inbox) next(ctx context.Context, op string, use func(DataChannelMessage
 			b.mu.Unlock()
 
 			return refuse(op, ErrInvalidState, "OnMessage has the messages")
+		case len(b.messages) > 0 && ctx.Err() != nil:
+			b.mu.Unlock()
+
+			return opError(op, contextError(ctx))
 		case len(b.messages) > 0:
 			if use(b.messages[0]) {
 				b.popLocked()

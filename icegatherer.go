@@ -284,7 +284,7 @@ func (g *ICEGatherer) claim() error {
 	defer g.life.mu.Unlock()
 	switch {
 	case g.life.state == ICEGathererStateClosed:
-		return fmt.Errorf("%w: gatherer is closed: %w", ErrInvalidState, ErrClosed)
+		return fmt.Errorf("%w: gatherer is closed: %w", ErrInvalidState, g.life.causeOr(ErrClosed))
 	case g.claimed:
 		return fmt.Errorf("%w: gatherer belongs to another transport", ErrInvalidState)
 	}

@@ -59,14 +59,14 @@ func (q *acceptQueue) put(c channel) (handler func(channel), ok bool) {
 	return nil, true
 }
 
-// take returns the oldest channel, or what to wait for.
-func (q *acceptQueue) take() (c channel, changed <-chan struct{}, handled bool) {
+// take returns the oldest channel if it is wanted, or what to wait for.
+func (q *acceptQueue) take(wanted bool) (c channel, changed <-chan struct{}, handled bool) {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	if q.handler != nil {
 		return nil, nil, true
 	}
-	if len(q.waiting) > 0 {
+	if wanted && len(q.waiting) > 0 {
 		c = q.waiting[0]
 		q.waiting = q.waiting[1:]
 

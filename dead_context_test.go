@@ -1,0 +1,53 @@
+package webrtc
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A context that has ended is seen also when what the call asks for is there
+// already, every time, and takes nothing of it.
+func TestL1_ADeadContextTakesNothing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b, _ := connectedPair(t, SettingEngine{}, SettingEngine{})
+		ctx := limited(t, testTimeout)
+		from, to := channelPair(t, a, b, DataChannelParameters{Ordered: true})
+		require.NoError(t, from.SendText("first"))
+		_, err := a.sctp.OpenDataChannel(ctx, &DataChannelParameters{Label: "second"})
+		require.NoError(t, err)
+		synctest.Wait()
+
+		id := uint16(100)
+		for range 20 {
+			_, err = to.ReceiveContext(deadContext)
+			require.ErrorIs(t, err, errSwept)
+			_, _, err = to.ReadMessage(deadContext, make([]byte, 10))
+			require.ErrorIs(t, err, errSwept)
+			_, err = b.sctp.AcceptDataChannel(deadContext)
+			require.ErrorIs(t, err, errSwept)
+			// Open at once, and its id is free again at once.
+			_, err = a.sctp.OpenDataChannel(deadContext, &DataChannelParameters{Negotiated: true, ID: &id})
+			require.ErrorIs(t, err, errSwept)
+		}
+		m, err := to.ReceiveContext(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "first", string(m.Data))
+		c, err := b.sctp.AcceptDataChannel(ctx)
+		require.NoError(t, err)
+		require.Equal(t, "second", c.Label())
+	})
+}
+
+// A Close between the two halves of Gather: the agent's word for closed is not
+// the program's.
+func TestL4_GatherWhileClosing(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, _, _ := virtualPair(t)
+		a.gatherer.life.end(ErrClosed, func() { require.NoError(t, a.gatherer.agent.Close()) })
+		require.ErrorIs(t, a.gatherer.Gather(), ErrClosed)
+		require.NoError(t, a.gatherer.Close())
+		require.NotEqual(t, ICEGathererStateGathering, a.gatherer.State())
+	})
+}
