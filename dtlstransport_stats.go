@@ -27,8 +27,6 @@ type DTLSTransportStats struct {
 	// the number of those that came less that of those that were read: while
 	// data flows it may be a few higher.
 	UndeliveredRecords uint64 `json:"undeliveredRecords"`
-	// OversizedDatagrams were longer than any that can be read, 8192 bytes.
-	OversizedDatagrams uint64 `json:"oversizedDatagrams"`
 	// UnsentDatagrams could not be sent, and were lost as on the path.
 	UnsentDatagrams uint64 `json:"unsentDatagrams"`
 }
@@ -64,7 +62,6 @@ func (t *DTLSTransport) Stats() DTLSTransportStats {
 		OverBudgetRecords:  seen.OverBudget,
 		ThrottledRecords:   seen.Throttled,
 		UndeliveredRecords: seen.Passed - min(seen.Passed, delivered),
-		OversizedDatagrams: seen.Oversized,
 		UnsentDatagrams:    seen.WriteErrors,
 	}
 }

@@ -476,17 +476,3 @@ func newICECandidateFromICE(from ice.Candidate, sdpMid string, sdpMLineIndex uin
 
 	return c, nil
 }
-
-// newICECandidatesFromICE is newICECandidateFromICE for each. The result is never nil.
-func newICECandidatesFromICE(from []ice.Candidate, sdpMid string, sdpMLineIndex uint16) ([]ICECandidate, error) {
-	all := make([]ICECandidate, 0, len(from))
-	for _, agents := range from {
-		c, err := newICECandidateFromICE(agents, sdpMid, sdpMLineIndex)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, c)
-	}
-
-	return all, nil
-}

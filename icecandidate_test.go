@@ -344,16 +344,11 @@ func TestCandidateToICEAndBack(t *testing.T) {
 func TestCandidateFromICE(t *testing.T) {
 	made, err := ice.UnmarshalCandidate("1 1 udp 5 192.0.2.7 9 typ srflx raddr 10.0.0.1 rport 2 generation 0")
 	require.NoError(t, err)
-	two, err := newICECandidatesFromICE([]ice.Candidate{made, made}, "m", 1)
+	one, err := newICECandidateFromICE(made, "m", 1)
 	require.NoError(t, err)
-	require.Len(t, two, 2)
-	assert.Equal(t, "candidate:1 1 udp 5 192.0.2.7 9 typ srflx raddr 10.0.0.1 rport 2 generation 0", two[1].String())
-	assert.Equal(t, "m", two[1].SDPMid)
-	assert.Equal(t, uint16(1), two[1].SDPMLineIndex)
-
-	none, err := newICECandidatesFromICE(nil, "", 0)
-	require.NoError(t, err)
-	assert.NotNil(t, none)
+	assert.Equal(t, "candidate:1 1 udp 5 192.0.2.7 9 typ srflx raddr 10.0.0.1 rport 2 generation 0", one.String())
+	assert.Equal(t, "m", one.SDPMid)
+	assert.Equal(t, uint16(1), one.SDPMLineIndex)
 
 	_, err = newICECandidateFromICE(nil, "", 0)
 	require.ErrorIs(t, err, ErrInvalidArgument)
@@ -366,9 +361,6 @@ func TestCandidateFromICE(t *testing.T) {
 		require.NoError(t, err)
 		_, err = newICECandidateFromICE(host, "", 0)
 		require.ErrorIs(t, err, ErrInvalidArgument, name)
-		got, err := newICECandidatesFromICE([]ice.Candidate{made, host}, "", 0)
-		require.ErrorIs(t, err, ErrInvalidArgument, name)
-		assert.Nil(t, got)
 	}
 	require.NoError(t, made.AddExtension(ice.CandidateExtension{Key: "x", Value: "y z"}))
 	_, err = newICECandidateFromICE(made, "", 0)

@@ -151,19 +151,17 @@ func TestReliabilityBounds(t *testing.T) {
 
 func TestAck(t *testing.T) {
 	require.Equal(t, []byte{0x02}, Ack())
-	require.Equal(t, []byte{'x', 0x02}, AppendAck([]byte("x")))
 	for _, test := range []struct {
-		raw       []byte
-		ack, open bool
+		raw []byte
+		ack bool
 	}{
-		{nil, false, false},
-		{[]byte{2}, true, false},
-		{[]byte{2, 0, 0, 0}, true, false},
-		{[]byte{3}, false, true},
-		{[]byte{0}, false, false},
+		{nil, false},
+		{[]byte{2}, true},
+		{[]byte{2, 0, 0, 0}, true},
+		{[]byte{3}, false},
+		{[]byte{0}, false},
 	} {
 		assert.Equal(t, test.ack, IsAck(test.raw), "% x", test.raw)
-		assert.Equal(t, test.open, IsOpen(test.raw), "% x", test.raw)
 	}
 }
 

@@ -113,11 +113,5 @@ func (o Open) Marshal() ([]byte, error) {
 // https://www.rfc-editor.org/rfc/rfc8832#section-5.2
 func IsAck(raw []byte) bool { return len(raw) > 0 && raw[0] == messageAck }
 
-// IsOpen tells whether a message claims to be a DATA_CHANNEL_OPEN.
-func IsOpen(raw []byte) bool { return len(raw) > 0 && raw[0] == messageOpen }
-
-// Ack is a new DATA_CHANNEL_ACK message.
-func Ack() []byte { return AppendAck(nil) }
-
-// AppendAck appends a DATA_CHANNEL_ACK message to dst.
-func AppendAck(dst []byte) []byte { return append(dst, messageAck) }
+// Ack is a DATA_CHANNEL_ACK message.
+func Ack() []byte { return []byte{messageAck} }
