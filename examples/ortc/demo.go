@@ -158,7 +158,7 @@ func answerOnPipes(ctx context.Context) (err error) {
 	if err = tell(report{Ready: true}); err != nil {
 		return err
 	}
-	if _, err = receive(ctx, channel); err != nil {
+	if _, err = receive(ctx, channel, func(int64, int64) {}); err != nil {
 		return err
 	}
 	if err = readToEnd(ctx, channel); err != nil {

@@ -70,29 +70,32 @@ func run(args []string) int {
 	return 0
 }
 
-const usage = `usage: ortc [-size 64MiB]            two processes on this machine
-       ortc -offer [-size 64MiB]     the first of two terminals
-       ortc -answer                  the second of two terminals
+const usage = `usage: ortc [-size SIZE]            two processes on this machine
+       ortc -offer [-size SIZE]     the first of two terminals on this machine
+       ortc -answer                 the second of two terminals on this machine
 
+  -size SIZE  how much to send: a number of B, KiB, MiB or GiB (default 64MiB)
+  -offer      print an offer, read the answer from standard input, then send
+  -answer     read an offer from standard input, print the answer, then receive
 `
 
 func parse(args []string, out io.Writer) (opts options, err error) {
 	flags := flag.NewFlagSet("ortc", flag.ContinueOnError)
-	flags.SetOutput(out)
-	flags.Usage = func() {
-		fmt.Fprint(out, usage)
-		flags.PrintDefaults()
-	}
+	flags.SetOutput(io.Discard) // it would print the usage below every reason
 	opts.size = 64 << 20
-	flags.Func("size", "how much to send: a number with B, KiB, MiB or GiB (default 64MiB)", func(text string) error {
+	sized := false
+	flags.Func("size", "", func(text string) (err error) {
+		sized = true
 		opts.size, err = parseSize(text)
 
 		return err
 	})
-	flags.BoolVar(&opts.offer, "offer", false, "print an offer, read the answer from standard input, then send")
-	flags.BoolVar(&opts.answer, "answer", false, "read an offer from standard input, print the answer, then receive")
-	flags.BoolVar(&opts.pipe, "pipe", false, "answer on standard input and output; what the program starts itself with")
-	if err = flags.Parse(args); err != nil {
+	flags.BoolVar(&opts.offer, "offer", false, "")
+	flags.BoolVar(&opts.answer, "answer", false, "")
+	flags.BoolVar(&opts.pipe, "pipe", false, "") // what the program starts itself with
+	if err = flags.Parse(args); errors.Is(err, flag.ErrHelp) {
+		fmt.Fprint(out, usage)
+
 		return opts, err
 	}
 	modes := 0
@@ -102,10 +105,13 @@ func parse(args []string, out io.Writer) (opts options, err error) {
 		}
 	}
 	switch {
+	case err != nil:
 	case flags.NArg() > 0:
 		err = fmt.Errorf("unexpected argument %q", flags.Arg(0))
 	case modes > 1:
-		err = errors.New("-offer, -answer and -pipe exclude each other")
+		err = errors.New("-offer and -answer exclude each other")
+	case sized && (opts.answer || opts.pipe):
+		err = errors.New("-size goes with the side that sends")
 	}
 	if err != nil {
 		fmt.Fprintln(out, "ortc:", err)
@@ -131,7 +137,7 @@ func parseSize(text string) (int64, error) {
 	}
 	n, err := strconv.ParseInt(strings.TrimSpace(number), 10, 64)
 	if err != nil || n < 1 || n > maxSize/unit {
-		return 0, errors.New("not a size of 1 B to 1048576 GiB, such as 64MiB")
+		return 0, errors.New("not a size from 1 B to 1048576 GiB, in B, KiB, MiB or GiB, such as 64MiB")
 	}
 
 	return n * unit, nil

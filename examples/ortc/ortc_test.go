@@ -170,7 +170,7 @@ func TestTwoTerminals(t *testing.T) {
 	offer := a.until(t, `^[A-Za-z0-9+/=]{100,}$`)[0]
 	assert.Less(t, len(offer), 4096, "a terminal takes no longer line")
 	b.until(t, "paste the offer")
-	for _, wrong := range []string{"", "hello", offer[:len(offer)-4], `{"type":"answer","messages":[]}`} {
+	for _, wrong := range []string{"", "hello", "[1]", "{}", offer[:len(offer)-4], `{"type":"answer","messages":[]}`} {
 		fmt.Fprintln(b.in, wrong)
 		b.until(t, "^that is .*; paste the offer here:$")
 	}
@@ -184,6 +184,9 @@ func TestTwoTerminals(t *testing.T) {
 	assert.Equal(t, 0, <-ended, "%s%s", &b.printed, &b.stderr)
 	assert.Contains(t, a.printed.String(), "the same at both ends")
 	assert.Contains(t, b.printed.String(), "received    1.0 MiB")
+	for _, printed := range []string{a.printed.String(), b.printed.String()} {
+		assert.Contains(t, printed, " 100 %  1.0 MiB of 1.0 MiB", "both sides show how far it is")
+	}
 	assert.Empty(t, a.stderr.String()+b.stderr.String())
 }
 
@@ -203,7 +206,7 @@ func TestADescriptionThatCannotBeUsed(t *testing.T) {
 	p := start(t, "-answer")
 	fmt.Fprintln(p.in, `{"type":"offer","messages":[{"candidate":{"candidate":"candidate:1 1 udp 1 0.0.0.0 9 typ host"}}]}`)
 	assert.Equal(t, 1, p.wait(t))
-	assert.Contains(t, p.complaint(t), "0.0.0.0 is not allowed")
+	assert.Contains(t, p.complaint(t), "0.0.0.0 is no address of a peer")
 }
 
 func TestTheAnsweringProcessDies(t *testing.T) {
@@ -242,11 +245,13 @@ func TestCommandLine(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		{[]string{"-h"}, 0, "usage: ortc"},
+		{[]string{"-h"}, 0, "usage: ortc [-size SIZE]"},
 		{[]string{"-bogus"}, 2, "flag provided but not defined: -bogus"},
 		{[]string{"file.txt"}, 2, `unexpected argument "file.txt"`},
 		{[]string{"-offer", "-answer"}, 2, "exclude each other"},
-		{[]string{"-size", "much"}, 2, "not a size"},
+		{[]string{"-answer", "-size", "1MiB"}, 2, "-size goes with the side that sends"},
+		{[]string{"-pipe", "-size", "1MiB"}, 2, "-size goes with the side that sends"},
+		{[]string{"-size", "much"}, 2, "in B, KiB, MiB or GiB"},
 		{[]string{"-size", "0"}, 2, "not a size"},
 		{[]string{"-size", "-1MiB"}, 2, "not a size"},
 		{[]string{"-size", "9999999999999GiB"}, 2, "not a size"},
@@ -254,8 +259,20 @@ func TestCommandLine(t *testing.T) {
 		p := start(t, tc.args...)
 		assert.Equal(t, tc.code, p.wait(t), "%v", tc.args)
 		assert.Contains(t, p.stderr.String(), tc.stderr)
+		assert.NotContains(t, p.stderr.String(), "-pipe", "nothing to call by hand")
 		assert.Empty(t, p.printed.String())
+		if tc.code != 0 {
+			assert.True(t, strings.HasPrefix(p.complaint(t), "ortc: "), p.complaint(t))
+		}
 	}
+}
+
+// Nothing but the environment makes the protocol modules log.
+func TestTheEnvironmentTurnsLogsOn(t *testing.T) {
+	t.Setenv("PION_LOG_DEBUG", "all")
+	p := start(t, "-size", "1KiB")
+	assert.Equal(t, 0, p.wait(t), "%s%s", &p.printed, &p.stderr)
+	assert.Contains(t, p.stderr.String(), "ice DEBUG: ")
 }
 
 func TestSizes(t *testing.T) {

@@ -40,7 +40,7 @@ func offerOnPaste(ctx context.Context, out *screen, size int64) (err error) {
 		return err
 	}
 	defer a.abandon()
-	if err = a.print(ctx, out, "offer", "run ortc -answer in another terminal and give it this line:"); err != nil {
+	if err = a.print(ctx, out, "offer", "run ortc -answer in another terminal on this machine and give it this line:"); err != nil {
 		return err
 	}
 	if err = a.read(ctx, out, lines, "answer"); err != nil {
@@ -89,7 +89,13 @@ func answerOnPaste(ctx context.Context, out *screen) (err error) {
 		return causeOr(connecting, err)
 	}
 	out.title("receive")
-	got, err := receive(ctx, channel)
+	var bar *progress
+	got, err := receive(ctx, channel, func(done, total int64) {
+		if bar == nil {
+			bar = newProgress(out, total)
+		}
+		bar.at(done)
+	})
 	if err != nil {
 		return causeOr(ctx, err)
 	}

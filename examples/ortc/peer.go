@@ -42,16 +42,24 @@ func onLoopback() webrtc.SettingEngine {
 			loopback[i.Name] = i.Flags&net.FlagLoopback != 0 // "lo", "lo0", ...
 		}
 	}
-	// What goes wrong comes back as an error. The environment, as in
-	// PION_LOG_DEBUG=all, still turns logs on.
-	logs := logging.NewDefaultLoggerFactory()
-	logs.DefaultLogLevel = logging.LogLevelDisabled
-	settings := webrtc.SettingEngine{LoggerFactory: logs}
+	settings := webrtc.SettingEngine{LoggerFactory: quietLogs()}
 	settings.ICE.IncludeLoopback = true
 	settings.ICE.InterfaceFilter = func(name string) bool { return loopback[name] }
 	settings.ICE.NetworkTypes = []webrtc.NetworkType{webrtc.NetworkTypeUDP4}
 
 	return settings
+}
+
+// quietLogs logs nothing: what goes wrong comes back as an error. The
+// environment, as in PION_LOG_DEBUG=all, still turns logs on; the factory has
+// read it when it is made.
+func quietLogs() *logging.DefaultLoggerFactory {
+	logs := logging.NewDefaultLoggerFactory()
+	if logs.DefaultLogLevel == logging.LogLevelError { // its own default
+		logs.DefaultLogLevel = logging.LogLevelDisabled
+	}
+
+	return logs
 }
 
 // errSilent is why a program gives up a peer that it hears nothing of any

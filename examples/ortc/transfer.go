@@ -21,6 +21,12 @@ const (
 	chunk = 32 << 10
 )
 
+// announcement is a text message before the transfer, for the receiver's
+// progress.
+type announcement struct {
+	Bytes int64 `json:"bytes"`
+}
+
 // verdict is a text message at the end of the transfer. The sender says what
 // it has sent, the receiver answers what has arrived.
 type verdict struct {
@@ -35,6 +41,9 @@ func send(ctx context.Context, out *screen, channel *webrtc.DataChannel, size in
 	content := rand.NewChaCha8([32]byte{1})
 	hash := sha256.New()
 	buf := make([]byte, chunk)
+	if err := sendJSON(ctx, channel, announcement{size}); err != nil {
+		return err
+	}
 	bar := newProgress(out, size)
 	begin := time.Now()
 	for sent := int64(0); sent < size; {
@@ -50,11 +59,7 @@ func send(ctx context.Context, out *screen, channel *webrtc.DataChannel, size in
 		bar.at(min(max(0, sent-int64(channel.BufferedAmount())), size-1)) //nolint:gosec // at most a few MiB
 	}
 	mine := verdict{Bytes: size, SHA256: hex.EncodeToString(hash.Sum(nil))}
-	text, err := json.Marshal(mine)
-	if err != nil {
-		return err
-	}
-	if err = channel.SendTextContext(ctx, string(text)); err != nil {
+	if err := sendJSON(ctx, channel, mine); err != nil {
 		return err
 	}
 	answer, err := channel.ReceiveContext(ctx)
@@ -78,9 +83,23 @@ func send(ctx context.Context, out *screen, channel *webrtc.DataChannel, size in
 	return nil
 }
 
+func sendJSON(ctx context.Context, channel *webrtc.DataChannel, value any) error {
+	text, err := json.Marshal(value)
+	if err != nil {
+		return err
+	}
+
+	return channel.SendTextContext(ctx, string(text))
+}
+
 // receive takes messages until the sender says what they should have been, and
-// answers what they were.
-func receive(ctx context.Context, channel *webrtc.DataChannel) (got verdict, err error) {
+// answers what they were. On the way it calls show with how much there is, and
+// how much there will be.
+func receive(ctx context.Context, channel *webrtc.DataChannel, show func(done, total int64)) (got verdict, err error) {
+	total, err := announced(ctx, channel)
+	if err != nil {
+		return got, err
+	}
 	hash := sha256.New()
 	buf := make([]byte, chunk)
 	for {
@@ -91,15 +110,15 @@ func receive(ctx context.Context, channel *webrtc.DataChannel) (got verdict, err
 		if !isText {
 			hash.Write(buf[:n])
 			got.Bytes += int64(n)
+			if got.Bytes > total {
+				return got, fmt.Errorf("more has come than the %d bytes announced", total)
+			}
+			show(got.Bytes, total)
 
 			continue
 		}
 		got.SHA256 = hex.EncodeToString(hash.Sum(nil))
-		text, err := json.Marshal(got)
-		if err != nil {
-			return got, err
-		}
-		if err = channel.SendTextContext(ctx, string(text)); err != nil {
+		if err = sendJSON(ctx, channel, got); err != nil {
 			return got, err
 		}
 		var theirs verdict
@@ -112,6 +131,23 @@ func receive(ctx context.Context, channel *webrtc.DataChannel) (got verdict, err
 
 		return got, nil
 	}
+}
+
+// announced takes the first message.
+func announced(ctx context.Context, channel *webrtc.DataChannel) (int64, error) {
+	message, err := channel.ReceiveContext(ctx)
+	if err != nil {
+		return 0, err
+	}
+	var first announcement
+	if err = json.Unmarshal(message.Data, &first); err != nil {
+		return 0, fmt.Errorf("the sender's announcement: %w", err)
+	}
+	if first.Bytes < 1 || first.Bytes > maxSize {
+		return 0, fmt.Errorf("the sender announces %d bytes", first.Bytes)
+	}
+
+	return first.Bytes, nil
 }
 
 // readToEnd waits until the sender has closed. After a graceful close that is

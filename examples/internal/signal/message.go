@@ -109,7 +109,7 @@ func ParseDescription(line, wanted string) (Description, error) {
 	if len(text) == 0 {
 		return Description{}, errors.New("an empty line")
 	}
-	if text[0] != '{' {
+	if text[0] != '{' && !json.Valid(text) {
 		decoded, err := base64.StdEncoding.DecodeString(string(text))
 		if err != nil {
 			return Description{}, errors.New("neither base64 nor JSON")
@@ -117,10 +117,18 @@ func ParseDescription(line, wanted string) (Description, error) {
 		text = decoded
 	}
 	var d Description
-	if err := json.Unmarshal(text, &d); err != nil {
-		return Description{}, fmt.Errorf("not a description: %w", err)
-	}
-	if d.Type != wanted {
+	err := json.Unmarshal(text, &d)
+	var wrong *json.UnmarshalTypeError
+	switch {
+	case errors.As(err, &wrong) && wrong.Field == "": // no object at all
+		return Description{}, errors.New("no description")
+	case errors.As(err, &wrong):
+		return Description{}, fmt.Errorf("no description: %s cannot be a %s", wrong.Field, wrong.Value)
+	case err != nil:
+		return Description{}, fmt.Errorf("no description: %w", err)
+	case d.Type == "":
+		return Description{}, errors.New("no description: it has no type")
+	case d.Type != wanted:
 		return Description{}, fmt.Errorf("a description of type %q, not %q", d.Type, wanted)
 	}
 	for i, m := range d.Messages {

@@ -105,11 +105,16 @@ func TestDescriptions(t *testing.T) {
 		"":                                  "empty",
 		"  ":                                "empty",
 		"hello, there!":                     "neither",
-		"aGVsbG8=":                          "not a description",
-		line[:40]:                           "not a description",
+		"aGVsbG8=":                          "no description: invalid character",
+		line[:40]:                           "no description: unexpected end",
+		`"x"`:                               "no description",
+		`[1]`:                               "no description",
+		`{"type":"off`:                      "no description: unexpected end",
+		`{}`:                                "no description: it has no type",
+		`null`:                              "no description: it has no type",
 		`{"type":"answer","messages":[]}`:   "not \"offer\"",
 		`{"type":"offer","messages":[{}]}`:  "message 1",
-		`{"type":"offer","messages":"all"}`: "not a description",
+		`{"type":"offer","messages":"all"}`: "no description: messages cannot be a string",
 	} {
 		_, err := ParseDescription(text, "offer")
 		require.ErrorContains(t, err, reason, "%q", text)
