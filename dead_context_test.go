@@ -44,10 +44,11 @@ func TestL1_ADeadContextTakesNothing(t *testing.T) {
 // the program's.
 func TestL4_GatherWhileClosing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
-		a, _, _ := virtualPair(t)
-		a.gatherer.life.end(ErrClosed, func() { require.NoError(t, a.gatherer.agent.Close()) })
-		require.ErrorIs(t, a.gatherer.Gather(), ErrClosed)
-		require.NoError(t, a.gatherer.Close())
-		require.NotEqual(t, ICEGathererStateGathering, a.gatherer.State())
+		g, err := NewAPI().NewICEGatherer(ICEGatherOptions{})
+		require.NoError(t, err)
+		g.life.end(ErrClosed, func() { require.NoError(t, g.agent.Close()) })
+		require.Equal(t, ICEGathererStateNew, g.State())
+		require.ErrorIs(t, g.Gather(), ErrClosed)
+		require.NotEqual(t, ICEGathererStateGathering, g.State())
 	})
 }

@@ -104,9 +104,9 @@
 // has caused it.
 //
 // Every method but Run, GracefulStop and GracefulClose may be called from every
-// handler. Filters of addresses and interfaces are not handlers: they must not
-// block or call back. A handler may be nil and may be set at any time. Nothing
-// is lost when it is set late: messages and channels wait, in bounded queues,
+// handler. Filters of addresses and interfaces, and BindingRequestHandler, are
+// not handlers: they must not block or call back. A handler may be nil and may
+// be set at any time. Nothing is lost when it is set late: messages and channels wait, in bounded queues,
 // and OnOpen, OnDial and OnClose are called at once if they were due. States
 // and candidates are not repeated; State, AwaitState and GetLocalCandidates
 // tell them.

@@ -293,6 +293,13 @@ func (g *ICEGatherer) claim() error {
 	return nil
 }
 
+// disclaim takes a claim back.
+func (g *ICEGatherer) disclaim() {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	g.claimed = false
+}
+
 // closedError replaces the agent's word for closed by the cause of the end.
 func (g *ICEGatherer) closedError(err error) error {
 	if cause := g.life.group.Cause(); cause != nil && errors.Is(err, ice.ErrClosed) {

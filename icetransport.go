@@ -91,10 +91,17 @@ func (t *ICETransport) adopt(op string, g *ICEGatherer) error {
 		return opError(op, err)
 	}
 	t.life.mu.Lock()
-	t.gatherer = g
+	ended := t.life.state == ICETransportStateClosed
 	own := t.life.events
-	t.life.events = g.life.events
+	if !ended {
+		t.gatherer, t.life.events = g, g.life.events
+	}
 	t.life.mu.Unlock()
+	if ended { // it was stopped meanwhile, and closes no gatherer any more
+		g.disclaim()
+
+		return refuse(op, ErrInvalidState, "%w", t.life.endCause())
+	}
 	own.Forward(g.life.events)
 
 	check := t.onCheck
@@ -281,7 +288,8 @@ func (t *ICETransport) giveUp() {
 	t.life.mu.Lock()
 	grace := t.gatherer.settings.ICE.FailedGrace
 	scheduled := t.stopGrace != nil
-	if grace > 0 && !scheduled {
+	stopped := t.life.state != ICETransportStateFailed // and stops the timer no more
+	if grace > 0 && !scheduled && !stopped {
 		t.stopGrace = t.life.group.After(grace, func() {
 			if t.State() == ICETransportStateFailed {
 				t.end(opError("ice", t.failure()), ICETransportStateFailed)

@@ -122,7 +122,8 @@ type ICESettings struct {
 	MaxBindingRequests uint16
 
 	// BindingRequestHandler, if not nil, is called with every binding request
-	// that arrives, and tells whether to select its pair. It must not block.
+	// that arrives, and tells whether to select its pair. It runs in the
+	// agent's loop, so it must not block or call back.
 	BindingRequestHandler func(m *stun.Message, local, remote ice.Candidate, pair *ice.CandidatePair) bool
 
 	// UseCandidateCheckPriority makes a lite agent keep its pair when the
