@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"context"
 	"testing"
 	"testing/synctest"
 
@@ -51,4 +52,25 @@ func TestL4_GatherWhileClosing(t *testing.T) {
 		require.ErrorIs(t, g.Gather(), ErrClosed)
 		require.NotEqual(t, ICEGathererStateGathering, g.State())
 	})
+}
+
+// errorList is an error that == panics on.
+type errorList []string
+
+func (errorList) Error() string { return "a list" }
+
+// ownContext is a context of the program's own, with an error of its own.
+type ownContext struct{ context.Context }
+
+func (ownContext) Err() error { return errorList{"ended"} }
+
+func TestL1_AContextOfTheProgramsOwn(t *testing.T) {
+	g, err := NewAPI().NewICEGatherer(ICEGatherOptions{})
+	require.NoError(t, err)
+	transport := NewAPI().NewICETransport(g)
+	params := ICEParameters{UsernameFragment: "ufrag", Password: "0123456789012345678901"}
+	err = transport.StartContext(ownContext{t.Context()}, nil, params, nil)
+	var list errorList
+	require.ErrorAs(t, err, &list)
+	require.Equal(t, ICETransportStateClosed, transport.State())
 }

@@ -152,7 +152,7 @@ func contextError(ctx context.Context) error {
 	if err == nil {
 		return nil
 	}
-	if cause == nil || cause == err { //nolint:errorlint // identity is the question
+	if cause == nil || errors.Is(err, cause) { // not ==, which panics for some types
 		return err
 	}
 
