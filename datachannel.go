@@ -340,7 +340,7 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 		err = &Error{Op: op, Err: fmt.Errorf("%w: %d bytes were not acknowledged", err, lost)}
 	}
 
-	return and(err, opError(op, c.life.group.WaitTasks(ctx)))
+	return opError(op, and(err, c.life.tasksDone(ctx)))
 }
 
 // lowerEnded ends the channel with its transport. After the peer's graceful

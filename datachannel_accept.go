@@ -57,7 +57,9 @@ func (t *SCTPTransport) AcceptDataChannel(ctx context.Context) (*DataChannel, er
 		return nil, refuse(op, ErrInvalidArgument, "nil context")
 	}
 	for {
-		c, changed, handled := t.accepted.take(ctx.Err() == nil)
+		// After our own end nobody wants what has waited.
+		wanted := ctx.Err() == nil && t.life.group.Cause() != ErrClosed //nolint:errorlint // see gracefulEnd
+		c, changed, handled := t.accepted.take(wanted)
 		switch {
 		case handled:
 			return nil, refuse(op, ErrInvalidState, "OnDataChannel has the channels")

@@ -264,7 +264,16 @@ func (l *life[S]) shutdown(
 	err := graceful(ctx)
 	stop(ErrClosed)
 
-	return opError(op, and(err, l.group.WaitTasks(ctx)))
+	return opError(op, and(err, l.tasksDone(ctx)))
+}
+
+// tasksDone waits for the object's own goroutines.
+func (l *life[S]) tasksDone(ctx context.Context) error {
+	if l.group.WaitTasks(ctx) != nil {
+		return contextError(ctx)
+	}
+
+	return nil
 }
 
 // await blocks until one of the states is entered or was there already, until

@@ -153,3 +153,37 @@ func TestE5_OnCloseIsToldTheCause(t *testing.T) {
 		require.Equal(t, errSwept, context.Cause(a.sctp.Context()))
 	})
 }
+
+// A Shutdown that has to leave a goroutine behind says why with the context's
+// cause too.
+func TestL1_ShutdownThatWaitsForAGoroutine(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b, _ := connectedPair(t, SettingEngine{}, SettingEngine{})
+		from, _ := channelPair(t, a, b, DataChannelParameters{Ordered: true})
+		release := make(chan struct{})
+		defer close(release)
+		block := func() { <-release }
+		from.life.group.Go(block)
+		a.sctp.life.group.Go(block)
+		for _, shutdown := range []func(context.Context) error{from.Shutdown, a.sctp.Shutdown} {
+			ctx, cancel := context.WithTimeoutCause(t.Context(), time.Second, errSwept)
+			err := shutdown(ctx)
+			cancel()
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorIs(t, err, errSwept)
+		}
+	})
+}
+
+// After our own Stop nobody is given a channel that waited.
+func TestE5_AcceptAfterStop(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		a, b, _ := connectedPair(t, SettingEngine{}, SettingEngine{})
+		_, err := a.sctp.OpenDataChannel(limited(t, testTimeout), &DataChannelParameters{})
+		require.NoError(t, err)
+		synctest.Wait()
+		require.NoError(t, b.sctp.Stop())
+		_, err = b.sctp.AcceptDataChannel(t.Context())
+		require.ErrorIs(t, err, ErrClosed)
+	})
+}
