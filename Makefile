@@ -5,6 +5,7 @@ GO        ?= go
 FUZZTIME  ?= 60s
 BENCHTIME ?= 1s
 TIMEOUT   ?= 240s
+RACETIME  ?= 600s
 
 PKG       ?= ./...
 
@@ -21,14 +22,14 @@ PLATFORMS := windows/amd64 darwin/arm64 linux/arm linux/386
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-demo: ## two processes connect, move 64 MiB, and show a cancelled start
+demo: ## two processes connect, move 64 MiB, close, and meet a silent peer
 	$(GO) run ./examples/ortc
 
-test: ## all tests, in random order
+test: ## all tests, in random order (1 to 2 minutes on two cores)
 	$(GO) test -shuffle=on -timeout $(TIMEOUT) ./...
 
 race: ## all tests under the race detector (needs a C compiler)
-	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout $(TIMEOUT) ./...
+	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout $(RACETIME) ./...
 
 lint: $(GOLANGCI) ## linters and the format of the source
 	$(GOLANGCI) run ./...
@@ -46,7 +47,7 @@ vet: ## go vet, here and for other systems
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) vet ./...; \
 	done
 
-fuzz: ## every fuzz target of PKG (all) for FUZZTIME (60s)
+fuzz: ## each fuzz target of PKG=./... for FUZZTIME=60s, one after the other
 	@$(GO) list -f '{{$$d := .Dir}}{{range .TestGoFiles}}{{println $$d .}}{{end}}{{range .XTestGoFiles}}{{println $$d .}}{{end}}' $(PKG) \
 	| while read -r dir file; do \
 		test -n "$$file" || continue; \
@@ -57,7 +58,7 @@ fuzz: ## every fuzz target of PKG (all) for FUZZTIME (60s)
 		done; \
 	done
 
-bench: ## every benchmark of PKG (all) for BENCHTIME (1s)
+bench: ## each benchmark of PKG=./... for BENCHTIME=1s
 	$(GO) test -run '^$$' -bench . -benchmem -benchtime $(BENCHTIME) -timeout 30m $(PKG)
 
 cover: ## share of statements that the tests run
@@ -65,7 +66,7 @@ cover: ## share of statements that the tests run
 	$(GO) test -timeout $(TIMEOUT) -coverpkg=./... -coverprofile=$(BIN)/cover.out ./...
 	$(GO) tool cover -func=$(BIN)/cover.out | tail -n 1
 
-check: test check-rest ## everything that CI runs
+check: test check-rest ## everything that CI runs: test, tidy, vet, lint, race, and fuzz for 5s each
 
 # What check runs beside the tests; a target of its own so that CI can show the two apart.
 check-rest: tidy vet lint race

@@ -1,8 +1,11 @@
-// Package webrtc is a WebRTC transport library: ICE, DTLS, SCTP and data
-// channels, driven step by step with signaling of the program's own, in the
-// style of ORTC and with the names of pion/webrtc. Every call that can wait
-// takes a context, every end has a cause, and what was started can be waited
-// for.
+// Package webrtc is a WebRTC transport library in the style of ORTC, which is
+// WebRTC without PeerConnection and SDP: a program starts ICE, DTLS, SCTP and
+// data channels one by one, with signaling of its own. The names are those of
+// pion/webrtc. Every call that can wait takes a context, every end has a cause,
+// and what was started can be waited for.
+//
+// Types and settings of media and PeerConnection are there for compatibility
+// and for what comes; where one has no effect yet, its comment says so.
 //
 // This comment is the contract of all objects together. The comments of types
 // and methods do not repeat it.
@@ -14,9 +17,8 @@
 //	signaling: parameters, candidates
 //	  ICEGatherer -> ICETransport -> DTLSTransport -> SCTPTransport -> DataChannel
 //
-// These make one stack. An [ICETransport] owns its [ICEGatherer], from the
-// constructor on or from the start that it is given to, and closes it with
-// itself; closing the gatherer ends the transport. An ICETransport carries one
+// These make one stack. An [ICETransport] owns the [ICEGatherer] given to its
+// constructor or to its start, and closes it with itself; closing the gatherer ends the transport. An ICETransport carries one
 // [DTLSTransport], and that one [SCTPTransport], ever. A [DataChannel] belongs
 // to its SCTPTransport, also when it is made before the association is there;
 // it is opened then.
@@ -47,14 +49,14 @@
 //   - A start has one outcome. If its context may have ended it, it never
 //     reports success.
 //   - The error matches both ctx.Err() and context.Cause(ctx) under errors.Is.
-//   - It returns within milliseconds of the context's end, whatever the peer,
+//   - The call returns within milliseconds of the context's end, whatever the peer,
 //     a server or a handler does.
 //   - No start waits for ever. DTLS and SCTP have a start timeout of 30 s each
 //     in the settings ([ErrHandshakeTimeout]); ICE ends when no pair works
 //     ([ErrICEFailed]).
 //
-// GatherContext is the exception to the third rule: at the end of its context
-// gathering is complete with what was found, and the transport lives.
+// Unlike a start, GatherContext does not close its transport: at the end of its
+// context gathering is complete with what was found, and the transport lives.
 //
 // # Life
 //
@@ -125,12 +127,20 @@
 //	the context of Run            its error and   the same           the same
 //	                              its cause
 //	the peer's graceful close     io.EOF          io.EOF             io.EOF
+//	(DTLS, SCTP, channels)
 //	failure, abort, alert         that error      that error         that error
+//
+// ICE has no message that closes. When the peer has closed gracefully, DTLS,
+// SCTP and the channels end with io.EOF at once, but our ICETransport lives
+// until it is stopped, or until it fails with [ErrICEFailed], after about 30 s
+// of silence by default. Whoever reads io.EOF calls ICETransport.Stop.
+//
+// States only move forward, but for ICE's connected and disconnected, which
+// alternate.
 //
 // The first cause wins. SCTPTransport.Stop sends an ABORT, after which the
 // peer's channels have an error; SCTPTransport.Shutdown lets the peer read to
-// the end. Stopping ICE ends what stands on it first, and that tells the peer;
-// ICE by itself has no message that closes.
+// the end. Stopping ICE ends what stands on it first, and that tells the peer.
 //
 // A failed ICE transport ends at once, with what stands on it, unless
 // ICESettings.FailedGrace says otherwise.
@@ -146,9 +156,11 @@
 // net.ErrClosed and io.ErrClosedPipe.
 //
 // A call that fails changes nothing, or leaves its object in a final state.
-// Objects that are nil or were not made by their constructor give errors. A
-// constructor that returns no error reports what was wrong at the first call,
-// and NewAPI, which checks the settings, at the first call that returns one.
+// An API, a gatherer, a transport or a channel that is nil or was not made by
+// its constructor gives errors; methods of values panic on a nil pointer, as Go
+// has it, those of a nil *ICECandidate for example. A constructor that returns
+// no error reports what was wrong at the first call, and NewAPI, which checks
+// the settings, at the first call that returns one.
 //
 // # Security
 //
@@ -183,41 +195,63 @@
 // # Deviations from pion/webrtc
 //
 // Names, parameters, JSON and the numbers and texts of the enums are those of
-// pion/webrtc v4. These things differ.
+// pion/webrtc v4. These things differ. Where a line says "pion", it is about
+// pion/webrtc v4.2.20, and otherwise about this package.
+//
+// Not here yet: media and PeerConnection, with the types that belong to them,
+// and with them
+//
+//   - API.NewPeerConnection, NewRTPSender and NewRTPReceiver, and the options of
+//     NewAPI but WithSettingEngine;
+//   - DTLSTransport.WriteRTCP, and SCTPTransport.GetSctpInit;
+//   - of SettingEngine: BufferFactory, DisableMediaEngineCopy,
+//     DisableMediaEngineMultipleCodecs, SetFireOnTrackBeforeFirstRTP,
+//     SetHandleUndeclaredSSRCWithoutAnswer, SetIgnoreRidPauseForRecv and
+//     SetSDPMediaLevelFingerprints.
+//
+// What pion has for js/wasm only is not here either: JSValue, and
+// DataChannel.OnClosing.
 //
 // Calls and types:
 //
 //   - SetNet takes the Net of pion/transport/v5.
-//   - Errors are *Error values around sentinels; there is no package rtcerr.
+//   - Errors are *Error values around sentinels. There is no package rtcerr,
+//     and of pion's Err variables there are those that calls return here.
 //   - The fields of ICECandidate and DataChannelParameters stand in another
 //     order, so literals need field names.
-//   - GetRemoteParameters before the start is ErrInvalidState, not empty.
-//   - SCTPTransport.GetCapabilities is what we accept before the start; pion's
-//     is 0.
-//   - SCTPTransport.Start, called twice, is an error; pion's returns nil.
-//   - NewDataChannel may be called before the association is there.
+//   - GetRemoteParameters before the start is ErrInvalidState; pion: empty.
+//   - SCTPTransport.GetCapabilities is what we accept before the start; pion: 0.
+//   - SCTPTransport.Start, called twice, is an error; pion: nil.
+//   - NewDataChannel may be called before the association is there; pion: an
+//     error.
 //   - The logger factory given to the function NewICETransport is not used.
 //
 // Life:
 //
-//   - A gatherer has its agent from the constructor on, not from Gather on, and
-//     so has to be closed.
-//   - A start whose context has ended closes its transport; DTLS was failed.
+//   - A gatherer has its agent from the constructor on, and so has to be closed;
+//     pion: from Gather on.
+//   - A start whose context has ended closes its transport; pion: DTLS is
+//     failed.
 //   - DTLSTransport.Start may be called while ICE is still checking; before ICE
 //     was started it is an error.
-//   - When ICE has failed, DTLS, SCTP and the channels end with it; they were
-//     left open.
-//   - DTLS and SCTP starts have a timeout of 30 s.
+//   - When ICE has failed, DTLS, SCTP and the channels end with it; pion: they
+//     stay open.
+//   - DTLS and SCTP starts have a timeout of 30 s; pion: DTLS has none, SCTP
+//     ends with its retransmissions.
 //
 // Handlers and messages:
 //
+//   - Handlers of states run on the queue of their stack, one at a time and with
+//     no lock held; pion: those of DTLS run in the goroutine that makes the
+//     change, under the transport's lock.
 //   - OnDataChannel gets a channel that is open already, and the handlers of
-//     several channels run side by side; one that did not return kept all
-//     other channels waiting.
-//   - Messages that come before OnMessage is set wait for it; they were lost.
+//     several channels run side by side; pion: one that does not return keeps
+//     all other channels waiting.
+//   - Messages that come before OnMessage is set wait for it; pion: they are
+//     lost.
 //   - OnOpen, OnDial and OnClose are called once, also when they are set again.
 //   - Send fails with ErrBufferFull when too much is queued (16 MiB by
-//     default); it queued without bound.
+//     default); pion: it queues without bound.
 //
 // Defaults:
 //
@@ -226,11 +260,11 @@
 //     TCP candidates that we would have to dial are ignored until
 //     ICESettings.EnableActiveTCP; 64 candidates and 100 pairs are the most.
 //     SetRemoteCandidates adds all or none.
-//   - mDNS is off until SetICEMulticastDNSMode asks for it; remote .local names
-//     were resolved.
+//   - mDNS is off until SetICEMulticastDNSMode asks for it; pion: remote .local
+//     names are resolved.
 //   - Fingerprints by md5 and sha-1 do not count, the strongest algorithm that
-//     is understood decides, and others are skipped; any that matched sufficed,
-//     and an unknown one before it was an error.
+//     is understood decides, and others are skipped; pion: any that matches
+//     suffices, and an unknown one before it is an error.
 //   - GetRemoteCertificate is empty until the certificate has been verified.
 //   - DTLS starts without the HelloVerify round trip, since ICE has validated
 //     the address; SetDTLSInsecureSkipHelloVerify(false) brings it back. The
@@ -241,11 +275,11 @@
 // Values:
 //
 //   - ICECandidate.String is the candidate's text, which ParseICECandidate
-//     reads; pion's is a text for people.
+//     reads; pion: a text for people.
 //   - ICECandidate.ToJSON fills in usernameFragment if the candidate has it.
 //   - UnmarshalText of a state or role, and UnmarshalJSON of an
 //     ICETransportPolicy or ICECredentialType, refuse a text that they do not
-//     know; it became unknown, or the default.
+//     know; pion: it becomes unknown, or the default.
 //   - An ICEServer's port has to be 1 to 65535.
 //
 // # Deviations from the W3C text
