@@ -155,9 +155,13 @@ func (t *DTLSTransport) begin(ctx context.Context, op string, params DTLSParamet
 		return err
 	}
 	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
+	err = t.life.startRefusedLocked(op, t.life.moveLocked(DTLSTransportStateConnecting))
+	t.life.mu.Unlock()
+	if err != nil {
+		t.ice.disclaim()
+	}
 
-	return t.life.startRefusedLocked(op, t.life.moveLocked(DTLSTransportStateConnecting))
+	return err
 }
 
 // handshake waits for ICE's first valid pair and shakes hands. The state is

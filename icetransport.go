@@ -429,7 +429,7 @@ func (t *ICETransport) GetRemoteParameters() (ICEParameters, error) {
 	}
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	if t.remote.UsernameFragment == "" {
+	if !t.started {
 		return ICEParameters{}, refuse(op, ErrInvalidState, "not started")
 	}
 

@@ -26,6 +26,13 @@ func (t *ICETransport) claim(op string) error {
 	return nil
 }
 
+// disclaim takes a claim back.
+func (t *ICETransport) disclaim() {
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	t.claimed = false
+}
+
 // path is where packets go, from the first valid pair on.
 func (t *ICETransport) path() *mux.Mux {
 	t.life.mu.Lock()

@@ -64,17 +64,18 @@ func (p ICEParameters) validate() error {
 			return fmt.Errorf("%w: the %s has %d bytes, the most is %d",
 				ErrInvalidArgument, credential.name, n, maxICECredential)
 		}
-		// "-_=#" are no ice-chars, but come from servers that use UUIDs or
-		// base64 for credentials; browsers accept these four as well.
-		if strings.ContainsFunc(credential.value, func(r rune) bool {
-			return !isICEChar(r) && !strings.ContainsRune("-_=#", r)
-		}) {
+		if strings.ContainsFunc(credential.value, notInCredentials) {
 			return fmt.Errorf("%w: the %s has a character that is not allowed", ErrInvalidArgument, credential.name)
 		}
 	}
 
 	return nil
 }
+
+// notInCredentials tells whether a character is refused, in a peer's
+// credentials as in our own. "-_=#" are no ice-chars, but come from servers
+// that use UUIDs or base64; browsers accept these four as well.
+func notInCredentials(r rune) bool { return !isICEChar(r) && !strings.ContainsRune("-_=#", r) }
 
 // isICEChar is the grammar's ice-char.
 // https://www.rfc-editor.org/rfc/rfc8839#section-5.1
@@ -384,7 +385,8 @@ func (p DTLSParameters) validate() error {
 
 // SCTPCapabilities are what one side's association can take.
 type SCTPCapabilities struct {
-	// MaxMessageSize is the longest message in bytes; 0 is no limit.
+	// MaxMessageSize is the longest message in bytes. If zero, the side has
+	// not said, and 65,536 holds.
 	// https://www.rfc-editor.org/rfc/rfc8841#section-6.1
 	MaxMessageSize uint32 `json:"maxMessageSize"`
 }

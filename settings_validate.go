@@ -158,8 +158,8 @@ func (s *ICESettings) validate() error {
 			"MulticastDNSHostName is not one label and .local",
 		},
 		{hides && s.rewritesHost(), "MulticastDNSMode hides host addresses that a rewrite rule would publish"},
-		{!validCredential(s.UsernameFragment, minUfragLen, ":"), "UsernameFragment is not 4 to 256 ICE characters"},
-		{!validCredential(s.Password, minPasswordLen, ""), "Password is not 22 to 256 ICE characters"},
+		{!validCredential(s.UsernameFragment, minUfragLen), "UsernameFragment is not 4 to 256 ICE characters"},
+		{!validCredential(s.Password, minPasswordLen), "Password is not 22 to 256 ICE characters"},
 	})
 }
 
@@ -169,15 +169,11 @@ func (s *ICESettings) rewritesHost() bool {
 	})
 }
 
-// validCredential takes more characters than RFC 8445 does, since programs use
-// more, but none that breaks the STUN username or a line of SDP.
-func validCredential(text string, minLen int, without string) bool {
-	if text == "" {
-		return true
-	}
-	outside := func(r rune) bool { return r <= ' ' || r > '~' || strings.ContainsRune(without, r) }
-
-	return within(len(text), minLen, maxICECredential) && !strings.ContainsFunc(text, outside)
+// validCredential takes what our own peers take, and nothing, for which the
+// agent makes one up.
+func validCredential(text string, minLen int) bool {
+	return text == "" ||
+		within(len(text), minLen, maxICECredential) && !strings.ContainsFunc(text, notInCredentials)
 }
 
 // validateAddresses checks the rewriting of addresses in both forms.
