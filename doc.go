@@ -130,6 +130,9 @@
 //	(DTLS, SCTP, channels)
 //	failure, abort, alert         that error      that error         that error
 //
+// An alert counts as one during the handshake. Of a connected peer's fatal alert
+// the DTLS module tells only that the connection has ended: that is io.EOF.
+//
 // ICE has no message that closes. When the peer has closed gracefully, DTLS,
 // SCTP and the channels end with io.EOF at once, but our ICETransport lives
 // until it is stopped, or until it fails with [ErrICEFailed], after about 30 s

@@ -288,6 +288,11 @@ func (l *life[S]) await(ctx context.Context, op string, states ...S) (S, error) 
 	case len(states) == 0:
 		return l.current(), refuse(op, ErrInvalidArgument, "no state to wait for")
 	}
+	for _, state := range states {
+		if len(l.legal[state]) == 0 && state != l.closed {
+			return l.current(), refuse(op, ErrInvalidArgument, "%v is no state to wait for", state)
+		}
+	}
 
 	w := &stateWaiter[S]{states: states, reached: make(chan S, 1)}
 	l.mu.Lock()

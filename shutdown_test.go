@@ -67,15 +67,15 @@ func TestL9_ShutdownWhileShuttingDown(t *testing.T) {
 // Both sides shut down, the second one at any time of the first one's, while
 // it has something to send.
 func TestL9_ShutdownOfBothSides(t *testing.T) {
-	for _, later := range []time.Duration{0, 5, 15, 45, 100, 300} {
-		t.Run(fmt.Sprint(int(later), " ms later"), func(t *testing.T) {
+	for _, ms := range []int{0, 5, 15, 45, 100, 300} {
+		t.Run(fmt.Sprint(ms, " ms later"), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				a, b, _ := connectedPair(t, SettingEngine{}, SettingEngine{})
 				from, to := channelPair(t, b, a, DataChannelParameters{Ordered: true})
 				received := queued(t, from, to)
 				ctx := limited(t, testTimeout)
 				first := result(func() error { return a.sctp.Shutdown(ctx) })
-				time.Sleep(later * time.Millisecond)
+				time.Sleep(time.Duration(ms) * time.Millisecond)
 				require.NoError(t, b.sctp.Shutdown(ctx))
 				require.NoError(t, <-first)
 				require.Equal(t, backlog, <-received)
