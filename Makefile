@@ -14,6 +14,8 @@ SHELL       := bash
 
 BIN       := $(CURDIR)/.bin
 GOLANGCI  := $(BIN)/golangci-lint-$(GOLANGCI_VERSION)
+# The oldest Go that users may have, as in go.mod. The tests themselves need the newer one there.
+OLDEST_GO := go1.25.0
 PLATFORMS := windows/amd64 darwin/arm64 linux/arm linux/386
 
 .DEFAULT_GOAL := help
@@ -40,8 +42,9 @@ fmt: $(GOLANGCI) ## gofumpt and goimports, in place
 tidy: ## fail if go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
 
-vet: ## go vet, here and for other systems
+vet: ## go vet, here, with the oldest Go, and for other systems
 	$(GO) vet ./...
+	GOTOOLCHAIN=$(OLDEST_GO) $(GO) vet ./...
 	@for platform in $(PLATFORMS); do \
 		echo "go vet for $$platform"; \
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) vet ./...; \

@@ -2,6 +2,10 @@ module github.com/ctxrtc/webrtc
 
 go 1.25.0
 
+// The tests need it: in Go 1.25 a timer that is reset to the past within a
+// bubble of testing/synctest locks the runtime up. Users need not have it.
+toolchain go1.26.0
+
 require (
 	github.com/pion/datachannel v1.6.3
 	github.com/pion/dtls/v3 v3.1.15
