@@ -173,7 +173,7 @@ func (c *DataChannel) open() error {
 	if c.params.Negotiated {
 		c.setReliability(stream)
 	} else if err = c.writeOpen(stream); err != nil {
-		return errors.Join(err, stream.Close())
+		return and(err, stream.Close())
 	}
 	// RFC 8832 6: a negotiated channel is open at once, any other when the
 	// peer has acknowledged. A detached one reads the acknowledgement itself.
@@ -195,13 +195,16 @@ func (c *DataChannel) takeID() (uint16, error) {
 		return 0, err
 	}
 	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	if c.life.state == DataChannelStateClosed {
+	closed := c.life.state == DataChannelStateClosed
+	if !closed {
+		c.id = &id
+	}
+	c.life.mu.Unlock()
+	if closed {
 		c.sctp.streams.free(id) // its end had no id to give back
 
 		return 0, ErrClosed
 	}
-	c.id = &id
 
 	return id, nil
 }

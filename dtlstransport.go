@@ -178,7 +178,7 @@ func (t *DTLSTransport) handshake(ctx context.Context, params DTLSParameters) er
 		return err
 	}
 	if !t.attach(filter, conn) {
-		return errors.Join(t.life.endCause(), conn.Close())
+		return and(t.life.endCause(), conn.Close())
 	}
 	err = conn.HandshakeContext(ctx)
 	// The module may return nil with its read loop cancelled already.

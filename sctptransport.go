@@ -207,7 +207,7 @@ func (t *SCTPTransport) connected(assoc *sctp.Association) error {
 	}
 	t.life.mu.Unlock()
 	if !moved {
-		return errors.Join(t.life.endCause(), assoc.Close())
+		return and(t.life.endCause(), assoc.Close())
 	}
 	t.life.group.Go(func() { t.accept(assoc) })
 	for _, c := range t.streams.associated(t.dtls.isClient()) {

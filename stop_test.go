@@ -70,7 +70,7 @@ var endings = []struct {
 // A start that is ended at any instant: it returns at once with the reason, is
 // no success after the call that ended it has returned, and the state is
 // closed and stays that, while the peer's packets still come.
-func TestL4_L5_AStartIsEnded(t *testing.T) {
+func TestL5_L4_AStartIsEnded(t *testing.T) {
 	step := 250 * time.Microsecond
 	if raceEnabled {
 		step = time.Millisecond
