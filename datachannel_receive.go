@@ -33,6 +33,7 @@ type inbox struct {
 	messages  []DataChannelMessage
 	bytes     int
 	handler   func(DataChannelMessage)
+	claimed   bool  // by NetConn or MessageConn, for good
 	unlimited bool  // nothing more can come but what is in memory already
 	discarded bool  // our own Close: nobody wants messages
 	ended     error // why nothing more will come
@@ -58,7 +59,7 @@ func (b *inbox) put(m DataChannelMessage) {
 	b.messages = append(b.messages, m)
 	b.bytes += len(m.Data)
 	b.changed.Note()
-	if b.handler != nil {
+	if b.handler != nil && !b.claimed {
 		b.c.callbacks.Post(b.c.life.group, b.deliver)
 	}
 }
@@ -96,6 +97,9 @@ func (b *inbox) popLocked() DataChannelMessage {
 func (b *inbox) handle(handler func(DataChannelMessage)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
+	if b.claimed {
+		return
+	}
 	b.handler = handler
 	b.changed.Note()
 	if handler != nil {
@@ -137,10 +141,14 @@ func (b *inbox) end(cause error) {
 
 // next passes the oldest message to use, which tells whether it took it, and
 // waits for one if there is none.
-func (b *inbox) next(ctx context.Context, op string, use func(DataChannelMessage) bool) error {
+func (b *inbox) next(ctx context.Context, op string, claimer bool, use func(DataChannelMessage) bool) error {
 	for {
 		b.mu.Lock()
 		switch {
+		case b.claimed && !claimer:
+			b.mu.Unlock()
+
+			return refuse(op, ErrInvalidState, "%w", errClaimed)
 		case b.handler != nil:
 			b.mu.Unlock()
 
@@ -176,6 +184,27 @@ func (b *inbox) next(ctx context.Context, op string, use func(DataChannelMessage
 	}
 }
 
+var errClaimed = errors.New("a connection has the messages")
+
+// claim hands the messages to one reader, for good.
+func (c *DataChannel) claim(op string) error {
+	if c.settings.Detach {
+		return refuse(op, ErrInvalidState, "channels are detached")
+	}
+	c.inbox.mu.Lock()
+	defer c.inbox.mu.Unlock()
+	switch {
+	case c.inbox.claimed:
+		return refuse(op, ErrInvalidState, "%w", errClaimed)
+	case c.inbox.handler != nil:
+		return refuse(op, ErrInvalidState, "OnMessage has the messages")
+	}
+	c.inbox.claimed = true
+	c.inbox.changed.Note()
+
+	return nil
+}
+
 // OnMessage sets the handler of messages. It is called for one after the
 // other, in their order, and gets what has waited for it first. A handler that
 // blocks holds up its own channel alone.
@@ -201,7 +230,7 @@ func (c *DataChannel) ReceiveContext(ctx context.Context) (DataChannelMessage, e
 		return DataChannelMessage{}, err
 	}
 	var message DataChannelMessage
-	err := c.inbox.next(ctx, op, func(m DataChannelMessage) bool {
+	err := c.inbox.next(ctx, op, false, func(m DataChannelMessage) bool {
 		message = m
 
 		return true
@@ -220,8 +249,16 @@ func (c *DataChannel) ReadMessage(ctx context.Context, buf []byte) (n int, isStr
 	if err = c.mayReceive(ctx, op); err != nil {
 		return 0, false, err
 	}
+
+	return c.readMessage(ctx, op, false, buf)
+}
+
+// readMessage is ReadMessage, also for the one who has claimed the messages.
+func (c *DataChannel) readMessage(
+	ctx context.Context, op string, claimer bool, buf []byte,
+) (n int, isString bool, err error) {
 	short := false
-	err = c.inbox.next(ctx, op, func(m DataChannelMessage) bool {
+	err = c.inbox.next(ctx, op, claimer, func(m DataChannelMessage) bool {
 		n, isString = len(m.Data), m.IsString
 		short = n > len(buf)
 		if !short {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log"
 	"os"
 	"strings"
 	"testing"
@@ -25,6 +24,10 @@ func Example() {
 		check(err)
 		message, err := channel.ReceiveContext(ctx)
 		check(err)
+		_, err = channel.ReceiveContext(ctx)
+		if !errors.Is(err, io.EOF) { // whose Shutdown waits until we have acknowledged: it ends, then we stop
+			panic(fmt.Sprint("the peer has not closed: ", err))
+		}
 		received <- string(message.Data)
 	})
 	sendCandidateToPeer := bob.addCandidate
@@ -124,7 +127,7 @@ func ExampleICETransport_StartContext() {
 
 func check(err error) {
 	if err != nil {
-		log.Fatal(err)
+		panic(err)
 	}
 }
 

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"log"
 	"log/slog"
+	"os"
 	"path"
 	"runtime"
 	"testing"
@@ -109,8 +111,12 @@ func TestSlogScopesAreApart(t *testing.T) {
 
 func TestSlogWithoutHandler(t *testing.T) {
 	var out bytes.Buffer
-	before := slog.Default()
-	defer slog.SetDefault(before)
+	before, flags := slog.Default(), log.Flags()
+	defer func() {
+		slog.SetDefault(before)
+		log.SetOutput(os.Stderr) // slog has redirected it, and does not undo that
+		log.SetFlags(flags)
+	}()
 	slog.SetDefault(slog.New(slog.NewTextHandler(&out, nil)))
 	NewSlogLoggerFactory(nil).NewLogger("ice").Warn("to the default")
 	assert.Contains(t, out.String(), "to the default")
