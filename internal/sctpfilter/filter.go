@@ -32,6 +32,11 @@ type Config struct {
 	// MaxPacket is the longest packet to accept, in bytes. If zero, what fits
 	// the association's buffer.
 	MaxPacket int
+	// MaxMessage bounds a message of the peer, in bytes. If zero, nothing does.
+	MaxMessage int
+	// MaxUnread bounds the messages that have come on all streams together and
+	// were not yet taken. If zero, nothing does.
+	MaxUnread int
 }
 
 // Filter is the net.Conn of one association. Read and Write may be called by
