@@ -76,7 +76,7 @@ func TestS6_SCTPInitInCapabilities(t *testing.T) {
 	require.NoError(t, SCTPCapabilities{}.validate())
 	chunk, err := c.initChunk()
 	require.NoError(t, err)
-	assert.EqualValues(t, 0x896cdd1d, binary.BigEndian.Uint32(chunk[4:]), "the initiate tag of the draft's figure")
+	assert.Equal(t, uint32(0x896cdd1d), binary.BigEndian.Uint32(chunk[4:]), "the initiate tag of the draft's figure")
 
 	own, err := sctp.GenerateOutOfBandToken()
 	require.NoError(t, err)
