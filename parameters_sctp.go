@@ -36,12 +36,11 @@ type sctpCapabilitiesJSON struct {
 // MarshalJSON writes "maxMessageSize" and "sctpInit", each if it is said.
 func (c SCTPCapabilities) MarshalJSON() ([]byte, error) {
 	out := sctpCapabilitiesJSON{SCTPInit: c.SCTPInit}
-	switch c.MaxMessageSize {
-	case 0:
-	case math.MaxUint32:
-		out.MaxMessageSize = new(uint64)
-	default:
-		out.MaxMessageSize = ptrTo(uint64(c.MaxMessageSize))
+	if size := uint64(c.MaxMessageSize); size > 0 {
+		if c.MaxMessageSize == math.MaxUint32 {
+			size = 0
+		}
+		out.MaxMessageSize = &size
 	}
 
 	return json.Marshal(out)
@@ -60,9 +59,11 @@ func (c *SCTPCapabilities) UnmarshalJSON(data []byte) error {
 		return refuse(op, ErrInvalidArgument, "nil receiver")
 	}
 	read := SCTPCapabilities{SCTPInit: in.SCTPInit}
-	if in.MaxMessageSize != nil {
-		read.MaxMessageSize = uint32(min(*in.MaxMessageSize, math.MaxUint32))
-		setDefault(&read.MaxMessageSize, math.MaxUint32)
+	if size := in.MaxMessageSize; size != nil {
+		read.MaxMessageSize = math.MaxUint32
+		if *size > 0 && *size < math.MaxUint32 {
+			read.MaxMessageSize = uint32(*size)
+		}
 	}
 	*c = read
 
