@@ -37,6 +37,8 @@ type Program struct {
 	Answer func(ctx context.Context) error
 }
 
+var errInterrupted = errors.New("interrupted")
+
 // Main runs the program and returns its exit code.
 func (p Program) Main(args []string) int {
 	piped, err := p.parse(args, os.Stderr)
@@ -56,13 +58,16 @@ func (p Program) Main(args []string) int {
 
 		return OK
 	}
-	ctx, stop := ossignal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	notified, stop := ossignal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
+	ctx, cancel := context.WithCancelCause(context.Background())
+	defer cancel(nil)
+	defer context.AfterFunc(notified, func() { cancel(errInterrupted) })()
 	out := screen.New(os.Stdout)
 	err = p.Run(ctx, out)
 	out.End()
 	if err != nil && ctx.Err() != nil {
-		err = errors.New("interrupted")
+		err = errInterrupted
 	}
 	if err != nil {
 		fmt.Fprintf(os.Stderr, "%s: %v\n", p.Name, err)
