@@ -53,7 +53,7 @@ func twoProcesses(ctx context.Context, out *screen.Screen, size int64) (left int
 	}
 	go other.Listen(ctx, cancel, a.Take, times.fromNote)
 	defer other.Wait()
-	defer cancel(errors.New("side a has failed")) // ends b if it is still there
+	defer func() { cancel(err) }() // ends b if it is still there
 	out.Line("two processes: a is %d, b is %d", os.Getpid(), other.PID())
 	out.Title("connect: ICE, DTLS, SCTP, a data channel")
 

@@ -91,7 +91,7 @@ func twoProcesses(ctx context.Context, show *screen.Screen) (left int, err error
 		return nil
 	})
 	defer b.Wait()
-	defer cancel(errors.New("side a has failed")) // ends b if it is still there
+	defer func() { cancel(err) }() // ends b if it is still there
 	show.Line("two processes: a is %d, b is %d", os.Getpid(), b.PID())
 	if err = a.Trickle(b.Conn.Send); err != nil {
 		return 0, err

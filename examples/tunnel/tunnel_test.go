@@ -7,6 +7,7 @@ import (
 	"net/http/httptest"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"runtime"
 	"strconv"
 	"strings"
@@ -42,9 +43,23 @@ func TestTwoProcesses(t *testing.T) {
 			assert.Contains(t, printed, client+": the server has the same content, ")
 			assert.Regexp(t, `(?m)^  b: connection [0-9]+: dial tcp 127\.0\.0\.1:`, printed)
 			assert.Regexp(t, `(?m)^  a: connection [0-9]+: .*the other side: "dial tcp 127\.0\.0\.1:`, printed)
-			assert.True(t, strings.HasSuffix(printed, "\nclose gracefully\n  goroutines left: a 0, b 0\n"), printed)
+			assert.Contains(t, printed, "\nclose gracefully\n")
+			assert.True(t, strings.HasSuffix(printed, "\n  goroutines left: a 0, b 0\n"), printed)
 		})
 	}
+}
+
+// A reason of our own is told as it is.
+func TestARequestFails(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("the program that fails is a script")
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "curl"), []byte("#!/bin/sh\necho no luck >&2\nexit 7\n"), 0o700))
+	t.Setenv("PATH", dir+":/bin:/usr/bin")
+	p := programtest.Start(t)
+	assert.Equal(t, 1, p.Wait(t))
+	assert.Equal(t, "tunnel: exit status 7: no luck", p.Complaint(t))
 }
 
 // paste runs the two sides and lets them meet. It returns where the one
