@@ -186,5 +186,5 @@ var refuseReceiversOnly = []string{
 	"DTLSTransport.Stop", "DTLSTransport.GracefulStop", "DTLSTransport.GetLocalParameters",
 	"SCTPTransport.Stop", "SCTPTransport.GracefulStop",
 	"DataChannel.Close", "DataChannel.GracefulClose",
-	"Error.Unwrap",
+	"Error.Unwrap", "DataLostError.Unwrap",
 }

@@ -127,10 +127,10 @@ func (c *DataChannel) DetachWithDeadline() (datachannel.ReadWriteCloserDeadliner
 		return nil, refuse(op, ErrInvalidState, "not enabled by SettingEngine.DetachDataChannels")
 	}
 	c.life.mu.Lock()
-	stream, detached := c.stream, c.detached
+	raw, detached := c.raw, c.detached
 	c.life.mu.Unlock()
 	switch {
-	case stream == nil:
+	case raw == nil:
 		return nil, refuse(op, ErrInvalidState, "the channel is not open")
 	case detached != nil:
 		return detached, nil
@@ -140,7 +140,7 @@ func (c *DataChannel) DetachWithDeadline() (datachannel.ReadWriteCloserDeadliner
 		return nil, opError(op, err)
 	}
 	// Negotiated, so that it does not announce the channel again.
-	detached, err = datachannel.Client(stream, &datachannel.Config{
+	detached, err = datachannel.Client(raw, &datachannel.Config{
 		ChannelType:          datachannel.ChannelType(kind),
 		ReliabilityParameter: value,
 		Priority:             priorityNormal,
