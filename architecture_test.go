@@ -27,7 +27,7 @@ var fileOrder = []string{
 	"logging.go",
 	"enum.go",
 	"state.go",
-	"parameters.go icecandidate.go iceserver.go stats*.go", // plain values, made of one another
+	"parameters*.go icecandidate.go iceserver.go stats*.go", // plain values, made of one another
 	"certificate.go",
 	"icemux.go",
 	"settings*.go",
@@ -39,6 +39,7 @@ var fileOrder = []string{
 	"dtlstransport*.go",
 	"sctptransport*.go",
 	"datachannel*.go",
+	"netconn.go messageconn.go listener.go", // the one on the other
 	"peerconnection*.go",
 }
 

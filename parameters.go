@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"math"
 	"strings"
 )
 
@@ -377,59 +376,6 @@ func (p DTLSParameters) validate() error {
 	for i, f := range p.Fingerprints {
 		if f.Algorithm == "" || f.Value == "" {
 			return fmt.Errorf("%w: fingerprint %d has no algorithm or no value", ErrInvalidArgument, i)
-		}
-	}
-
-	return nil
-}
-
-// SCTPCapabilities are what one side's association can take.
-type SCTPCapabilities struct {
-	// MaxMessageSize is the longest message in bytes. If zero, the side has
-	// not said, and 65,536 holds.
-	// https://www.rfc-editor.org/rfc/rfc8841#section-6.1
-	MaxMessageSize uint32 `json:"maxMessageSize"`
-}
-
-// DataChannelParameters are what a DataChannel is made from.
-type DataChannelParameters struct {
-	// Label is up to 65,535 bytes of any meaning to the program.
-	Label string `json:"label"`
-	// Protocol is up to 65,535 bytes, the name of what the channel carries.
-	Protocol string `json:"protocol"`
-	// Negotiated says that both sides make the channel with the same ID, and
-	// nothing is announced in band.
-	Negotiated bool `json:"negotiated"`
-	// ID is the stream id, 0 to 65,534. If nil, one is chosen by the DTLS
-	// role; a Negotiated channel needs one.
-	ID *uint16 `json:"id"`
-	// Ordered delivers messages in the order of sending.
-	Ordered bool `json:"ordered"`
-	// MaxRetransmits is how often a lost message is sent again at most. If
-	// nil, there is no limit. Not with MaxPacketLifeTime.
-	MaxRetransmits *uint16 `json:"maxRetransmits"`
-	// MaxPacketLifeTime is for how many milliseconds a lost message is sent
-	// again. If nil, there is no limit. Not with MaxRetransmits.
-	MaxPacketLifeTime *uint16 `json:"maxPacketLifeTime"`
-}
-
-// validate tells what no association could open. An id with the other side's
-// parity, or one in use, is the transport's to refuse.
-// https://www.rfc-editor.org/rfc/rfc8832#section-5.1
-func (p DataChannelParameters) validate() error {
-	for _, rule := range []struct {
-		broken bool
-		reason error
-	}{
-		{len(p.Label) > math.MaxUint16, ErrStringSizeLimit},
-		{len(p.Protocol) > math.MaxUint16, ErrProtocolTooLarge},
-		{p.MaxPacketLifeTime != nil && p.MaxRetransmits != nil, ErrRetransmitsOrPacketLifeTime},
-		{p.Negotiated && p.ID == nil, ErrNegotiatedWithoutID},
-		// An association has at most 65,535 streams, numbered from 0.
-		{p.ID != nil && *p.ID == math.MaxUint16, ErrMaxDataChannelID},
-	} {
-		if rule.broken {
-			return fmt.Errorf("%w: %w", ErrInvalidArgument, rule.reason)
 		}
 	}
 

@@ -194,8 +194,27 @@ type SCTPSettings struct {
 	// messages. https://datatracker.ietf.org/doc/html/rfc8260
 	DisableInterleaving bool
 
-	// SNAP is to offer the SCTP handshake in signaling, in SCTPCapabilities.
-	// It is kept, and has no effect yet.
+	// RACKMinRTTWindow is for how long a measured round trip counts for the
+	// shortest one, from which the time is derived that a packet may come
+	// late before it is taken for lost. A path whose round trip has grown for
+	// good is noticed after as long. If zero, 30 s.
+	// https://www.rfc-editor.org/rfc/rfc8985#section-6.2
+	RACKMinRTTWindow time.Duration
+
+	// RACKReorderingWindowFloor is the least time that a packet may come late
+	// before it is taken for lost, for paths that change the order of packets
+	// by more than a quarter of the shortest round trip; never more than the
+	// smoothed round trip. If zero, that quarter.
+	RACKReorderingWindowFloor time.Duration
+
+	// RACKWorstCaseDelayedAck is how long the peer may keep the
+	// acknowledgement of a single packet back: a probe for a lost tail waits
+	// for two round trips and this. If zero, 200 ms.
+	RACKWorstCaseDelayedAck time.Duration
+
+	// SNAP is to offer the SCTP handshake in signaling, in SCTPCapabilities,
+	// which saves two round trips. It is used if the peer's capabilities have
+	// it too; a peer that begins a handshake all the same gets one.
 	// https://datatracker.ietf.org/doc/draft-hancke-tsvwg-snap/
 	SNAP bool
 }
@@ -209,6 +228,17 @@ type DataChannelSettings struct {
 	// AcceptBacklog is how many channels that the peer opened can wait for
 	// AcceptDataChannel. If zero, 128.
 	AcceptBacklog int
+
+	// OpenTimeout is how long a stream that the peer has opened can be
+	// without a complete first message: it is reset then, and takes no place
+	// any more. If zero, 30 s. If negative, it is for ever.
+	OpenTimeout time.Duration
+
+	// MaxUnreadMessages is how many messages of all channels together can
+	// have come and wait to be read; the peer has to wait then, as it does
+	// when SCTP.MaxReceiveBufferSize is full. Small messages cost more memory
+	// than the window counts. If zero, 16,384.
+	MaxUnreadMessages int
 
 	// MaxBuffered is how many bytes of a channel can be queued before a
 	// sender with a context waits. If zero, 1 MiB.
@@ -273,8 +303,11 @@ const (
 	// announces.
 	defaultMaxMessageSize = 1 << 20
 
-	defaultMaxChannels            = 1024
-	defaultAcceptBacklog          = 128
+	defaultMaxChannels   = 1024
+	defaultAcceptBacklog = 128
+	defaultOpenTimeout   = 30 * time.Second
+	// 16,384 of the smallest messages cost about 4.5 MB: less than the window.
+	defaultMaxUnreadMessages      = 16 << 10
 	defaultMaxBuffered            = 1 << 20
 	defaultMaxAssociationBuffered = 16 << 20
 	defaultMaxRemoteCandidates    = 64
@@ -329,6 +362,8 @@ func (e *SettingEngine) resolved() *SettingEngine {
 
 	setDefault(&r.DataChannel.MaxChannels, defaultMaxChannels)
 	setDefault(&r.DataChannel.AcceptBacklog, defaultAcceptBacklog)
+	setDefault(&r.DataChannel.OpenTimeout, defaultOpenTimeout)
+	setDefault(&r.DataChannel.MaxUnreadMessages, defaultMaxUnreadMessages)
 	setDefault(&r.DataChannel.MaxBuffered, defaultMaxBuffered)
 	setDefault(&r.DataChannel.MaxAssociationBuffered, defaultMaxAssociationBuffered)
 

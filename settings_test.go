@@ -36,6 +36,8 @@ func TestSettingDefaults(t *testing.T) {
 
 	assert.EqualValues(t, 1024, s.DataChannel.MaxChannels)
 	assert.Equal(t, 128, s.DataChannel.AcceptBacklog)
+	assert.Equal(t, 30*time.Second, s.DataChannel.OpenTimeout)
+	assert.Equal(t, 16384, s.DataChannel.MaxUnreadMessages)
 	assert.Equal(t, 1<<20, s.DataChannel.MaxBuffered)
 	assert.Equal(t, 16<<20, s.DataChannel.MaxAssociationBuffered)
 
@@ -58,12 +60,13 @@ func TestS6_ReceiveWindowFitsFastLongPath(t *testing.T) {
 func TestSettingsThatDependOnOthers(t *testing.T) {
 	var e SettingEngine
 	e.SCTP.MaxReceiveBufferSize = 100_000
-	e.SCTP.StartTimeout, e.DTLS.StartTimeout = -1, -1
+	e.SCTP.StartTimeout, e.DTLS.StartTimeout, e.DataChannel.OpenTimeout = -1, -1, -1
 	e.ICE.IncludeLoopback = true
 	s := NewAPI(WithSettingEngine(e)).settings
 	assert.EqualValues(t, 50_000, s.SCTP.MaxMessageSize, "half of a small window")
 	assert.Negative(t, s.SCTP.StartTimeout, "none stays none")
 	assert.Negative(t, s.DTLS.StartTimeout, "none stays none")
+	assert.Negative(t, s.DataChannel.OpenTimeout, "none stays none")
 	assert.True(t, s.ICE.loopbackRemotesAllowed())
 
 	// The accessors also serve settings that no API has resolved.

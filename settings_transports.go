@@ -90,7 +90,10 @@ func (e *SettingEngine) dtlsServerOptions(cert tls.Certificate) []dtls.ServerOpt
 // sctpClientOptions are the options of an association, but for its connection,
 // the handshake in signaling, and the peer's maximum message size, which come
 // with the start (in the sctp module that size is the limit of what we send).
-// The settings must be resolved and valid.
+// The module's limit of what it keeps of a stream that is not complete
+// (WithMaxReassemblyQueueEntries) stays off: it aborts the association for one
+// bad stream, and for a good one after heavy loss. The settings must be
+// resolved and valid.
 func (e *SettingEngine) sctpClientOptions() []sctp.ClientOption {
 	s := &e.SCTP
 	options := []sctp.ClientOption{
@@ -106,6 +109,26 @@ func (e *SettingEngine) sctpClientOptions() []sctp.ClientOption {
 	}
 	if s.RTOMax > 0 {
 		options = append(options, sctp.WithRTOMax(float64(s.RTOMax)/float64(time.Millisecond)))
+	}
+
+	return append(options, sctp.WithRACKOptions(s.rackOptions()...))
+}
+
+// rackOptions are those of loss detection, which the module always does by
+// time (RFC 8985). It refuses zeros, which stand for its defaults here.
+func (s *SCTPSettings) rackOptions() []sctp.AssociationRACKOption {
+	var options []sctp.AssociationRACKOption
+	for _, optional := range []struct {
+		value  time.Duration
+		option func(time.Duration) sctp.AssociationRACKOption
+	}{
+		{s.RACKMinRTTWindow, sctp.WithRackMinRTTWnd},
+		{s.RACKReorderingWindowFloor, sctp.WithRackReoWndFloor},
+		{s.RACKWorstCaseDelayedAck, sctp.WithRackWCDelAck},
+	} {
+		if optional.value > 0 {
+			options = append(options, optional.option(optional.value))
+		}
 	}
 
 	return options

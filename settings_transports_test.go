@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net"
 	"reflect"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -365,7 +366,9 @@ func TestSCTPOptions(t *testing.T) {
 	}{
 		{"defaults", func(*SettingEngine) {}, map[string]any{
 			"mtu": 1191, "minCwnd": 0, "fastRtxWnd": 0, "cwndCAStep": 0, "blockWrite": false,
-			"maxReceiveBufferSize": 6 << 20, "rtoMax": 60_000.0,
+			"maxReceiveBufferSize": 6 << 20, "rtoMgr.rtoMax": 60_000.0, "maxReassemblyQueueEntries": 0,
+			"rack.rackMinRTTWnd.rackMinRTTWnd": 30 * time.Second,
+			"rack.rackReoWndFloor":             0, "rack.rackWCDelAck": 200 * time.Millisecond,
 		}},
 		{"MTU", func(e *SettingEngine) { e.SCTP.MTU = 1000 }, map[string]any{"mtu": 1000}},
 		{"congestion", func(e *SettingEngine) {
@@ -373,7 +376,15 @@ func TestSCTPOptions(t *testing.T) {
 			e.SetSCTPFastRtxWnd(6000)
 			e.SetSCTPCwndCAStep(7000)
 		}, map[string]any{"minCwnd": 5000, "fastRtxWnd": 6000, "cwndCAStep": 7000}},
-		{"RTO", func(e *SettingEngine) { e.SetSCTPRTOMax(1500 * time.Microsecond) }, map[string]any{"rtoMax": 1.5}},
+		{"RTO", func(e *SettingEngine) { e.SetSCTPRTOMax(1500 * time.Microsecond) }, map[string]any{"rtoMgr.rtoMax": 1.5}},
+		{"RACK", func(e *SettingEngine) {
+			e.SCTP.RACKMinRTTWindow = time.Minute
+			e.SCTP.RACKReorderingWindowFloor = 7 * time.Millisecond
+			e.SCTP.RACKWorstCaseDelayedAck = 8 * time.Millisecond
+		}, map[string]any{
+			"rack.rackMinRTTWnd.rackMinRTTWnd": time.Minute,
+			"rack.rackReoWndFloor":             7 * time.Millisecond, "rack.rackWCDelAck": 8 * time.Millisecond,
+		}},
 		{"block write, detached", func(e *SettingEngine) {
 			e.DetachDataChannels()
 			e.EnableDataChannelBlockWrite(true)
@@ -394,11 +405,13 @@ func TestSCTPOptions(t *testing.T) {
 			require.NoError(t, err)
 			peer := <-other
 			for name, want := range tc.want {
-				field := reflect.ValueOf(association).Elem().FieldByName(name)
-				if name == "rtoMax" {
-					field = reflect.ValueOf(association).Elem().FieldByName("rtoMgr").Elem().FieldByName(name)
+				field := reflect.ValueOf(association)
+				for part := range strings.SplitSeq(name, ".") {
+					field = reflect.Indirect(field).FieldByName(part)
 				}
 				switch {
+				case field.CanInt():
+					assert.EqualValues(t, want, field.Int(), name)
 				case field.CanUint():
 					assert.EqualValues(t, want, field.Uint(), name)
 				case field.CanFloat():

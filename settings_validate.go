@@ -33,6 +33,14 @@ const (
 	// maxReceiveWindow is where the arithmetic of the sctp module ends.
 	maxReceiveWindow = 1<<30 - 1
 
+	// maxMinRTTWindow bounds the measurements that the sctp module keeps: each
+	// that is longer than those after it, one for a packet with new data.
+	maxMinRTTWindow = 10 * time.Minute
+
+	// maxDelayedAck is where RFC 9260 ends.
+	// https://www.rfc-editor.org/rfc/rfc9260#section-16
+	maxDelayedAck = 500 * time.Millisecond
+
 	// An SCTP packet below 256 bytes is mostly headers; the module reads 8 KB.
 	minSCTPMTU, maxSCTPMTU = 256, 8192
 
@@ -304,12 +312,23 @@ func (s *SCTPSettings) validate() error {
 			fmt.Sprintf("MaxMessageSize of %d bytes is above half of MaxReceiveBufferSize, %d", s.MaxMessageSize, window),
 		},
 		{s.RTOMax < 0, "RTOMax is negative"},
+		{s.RACKMinRTTWindow < 0, "RACKMinRTTWindow is negative"},
+		{
+			s.RACKMinRTTWindow > maxMinRTTWindow,
+			fmt.Sprintf("RACKMinRTTWindow of %v is above %v", s.RACKMinRTTWindow, maxMinRTTWindow),
+		},
+		{s.RACKReorderingWindowFloor < 0, "RACKReorderingWindowFloor is negative"},
+		{
+			!within(s.RACKWorstCaseDelayedAck, 0, maxDelayedAck),
+			fmt.Sprintf("RACKWorstCaseDelayedAck of %v", s.RACKWorstCaseDelayedAck),
+		},
 	})
 }
 
 func (s *DataChannelSettings) validate() error {
 	return firstBroken([]settingRule{
 		{s.AcceptBacklog < 0, "AcceptBacklog is negative"},
+		{s.MaxUnreadMessages < 0, "MaxUnreadMessages is negative"},
 		{s.MaxBuffered < 0, "MaxBuffered is negative"},
 		{s.MaxAssociationBuffered < 0, "MaxAssociationBuffered is negative"},
 	})

@@ -176,6 +176,19 @@ func TestSettingsValidate(t *testing.T) {
 		}, "above half of MaxReceiveBufferSize, 100000"},
 		{"RTO", func(e *SettingEngine) { e.SetSCTPRTOMax(-1) }, "RTOMax"},
 
+		{"RACK window", func(e *SettingEngine) { e.SCTP.RACKMinRTTWindow = -1 }, "RACKMinRTTWindow is negative"},
+		{"RACK window long", func(e *SettingEngine) {
+			e.SCTP.RACKMinRTTWindow = 10*time.Minute + 1
+		}, "RACKMinRTTWindow of 10m0.000000001s is above 10m0s"},
+		{"RACK window longest", func(e *SettingEngine) { e.SCTP.RACKMinRTTWindow = 10 * time.Minute }, ""},
+		{"RACK floor", func(e *SettingEngine) { e.SCTP.RACKReorderingWindowFloor = -1 }, "RACKReorderingWindowFloor"},
+		{"RACK ack", func(e *SettingEngine) { e.SCTP.RACKWorstCaseDelayedAck = -1 }, "RACKWorstCaseDelayedAck of -1ns"},
+		{"RACK ack long", func(e *SettingEngine) {
+			e.SCTP.RACKWorstCaseDelayedAck = 501 * time.Millisecond
+		}, "RACKWorstCaseDelayedAck of 501ms"},
+
+		{"opening without limit", func(e *SettingEngine) { e.DataChannel.OpenTimeout = -1 }, ""},
+		{"unread", func(e *SettingEngine) { e.DataChannel.MaxUnreadMessages = -1 }, "MaxUnreadMessages"},
 		{"backlog", func(e *SettingEngine) { e.DataChannel.AcceptBacklog = -1 }, "AcceptBacklog"},
 		{"buffered", func(e *SettingEngine) { e.DataChannel.MaxBuffered = -1 }, "DataChannel: MaxBuffered"},
 		{"association", func(e *SettingEngine) { e.DataChannel.MaxAssociationBuffered = -1 }, "MaxAssociationBuffered"},

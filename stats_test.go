@@ -164,7 +164,7 @@ func TestNewSCTPTransportStats(t *testing.T) {
 }
 
 // The JSON is what pion/webrtc writes for the same values, the order of the
-// fields left aside.
+// fields left aside. What pion has not is absent if zero.
 func TestStatsJSON(t *testing.T) {
 	for _, c := range []struct {
 		stats Stats

@@ -3,34 +3,24 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"runtime"
-	"time"
 
 	"github.com/ctxrtc/webrtc"
-	"github.com/ctxrtc/webrtc/examples/internal/signal"
-)
-
-const (
-	connectTime = 30 * time.Second
-	closeTime   = 10 * time.Second
-)
-
-var (
-	errConnectTime = fmt.Errorf("not connected within %v", connectTime)
-	errCloseTime   = fmt.Errorf("not closed within %v", closeTime)
+	"github.com/ctxrtc/webrtc/examples/internal/peer"
+	"github.com/ctxrtc/webrtc/examples/internal/process"
+	"github.com/ctxrtc/webrtc/examples/internal/screen"
 )
 
 // demo is the whole program: two processes, and then the silent peers.
-func demo(ctx context.Context, out *screen, size int64) error {
+func demo(ctx context.Context, out *screen.Screen, size int64) error {
 	before := runtime.NumGoroutine()
 	theirs, err := twoProcesses(ctx, out, size)
 	if err != nil {
 		return err
 	}
-	ours := leftover(ctx, before)
-	out.line("  goroutines left: a %d, b %d", ours, theirs)
+	ours := peer.Leftover(ctx, before)
+	out.Line("  goroutines left: a %d, b %d", ours, theirs)
 	if ours+theirs > 0 {
 		return errors.New("goroutines are left")
 	}
@@ -40,7 +30,7 @@ func demo(ctx context.Context, out *screen, size int64) error {
 
 // twoProcesses is side a. It starts side b, and returns how many goroutines
 // that has left.
-func twoProcesses(ctx context.Context, out *screen, size int64) (left int, err error) {
+func twoProcesses(ctx context.Context, out *screen.Screen, size int64) (left int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	// When the context has ended, its cause says more than what it broke.
@@ -52,154 +42,94 @@ func twoProcesses(ctx context.Context, out *screen, size int64) (left int, err e
 
 	times := newTimeline(out, held)
 	defer times.flush()
-	a, err := newPeer(ctx, cancel, newRecorder("a", times.add), webrtc.ICERoleControlling, onLoopback())
+	a, err := peer.New(ctx, cancel, peer.NewRecorder("a", times.add), webrtc.ICERoleControlling, peer.OnLoopback())
 	if err != nil {
 		return 0, err
 	}
-	defer a.abandon()
-	other, err := startAnswering(ctx)
+	defer a.Abandon()
+	other, err := process.Start(ctx)
 	if err != nil {
 		return 0, err
 	}
-	go other.listen(ctx, cancel, a, times)
-	defer other.wait()
+	go other.Listen(ctx, cancel, a.Take, times.fromNote)
+	defer other.Wait()
 	defer cancel(errors.New("side a has failed")) // ends b if it is still there
-	out.line("two processes: a is %d, b is %d", os.Getpid(), other.pid())
-	out.title("connect: ICE, DTLS, SCTP, a data channel")
+	out.Line("two processes: a is %d, b is %d", os.Getpid(), other.PID())
+	out.Title("connect: ICE, DTLS, SCTP, a data channel")
 
-	if err = a.trickle(other.conn.Send); err != nil {
+	if err = a.Trickle(other.Conn.Send); err != nil {
 		return 0, err
 	}
 
-	connecting, connected := context.WithTimeoutCause(ctx, connectTime, errConnectTime)
+	connecting, connected := context.WithTimeoutCause(ctx, peer.ConnectTime, peer.ErrConnectTime)
 	defer connected()
-	if err = a.connect(connecting); err != nil {
-		return 0, causeOr(connecting, err)
+	if err = a.Connect(connecting); err != nil {
+		return 0, peer.CauseOr(connecting, err)
 	}
-	channel, err := a.sctp.OpenDataChannel(connecting, &webrtc.DataChannelParameters{Label: channelLabel, Ordered: true})
+	channel, err := a.SCTP.OpenDataChannel(connecting, &webrtc.DataChannelParameters{Label: channelLabel, Ordered: true})
 	if err != nil {
-		return 0, causeOr(connecting, err)
+		return 0, peer.CauseOr(connecting, err)
 	}
-	a.watchChannel(channel)
-	if err = await(connecting, other.ready); err != nil {
+	a.WatchChannel(channel)
+	if err = peer.Await(connecting, other.Ready); err != nil {
 		return 0, err
 	}
 	times.flush()
 
-	out.title("send " + amount(size) + " from a to b")
+	out.Title("send " + screen.Amount(size) + " from a to b")
 	if err = send(ctx, out, channel, size); err != nil {
 		return 0, err
 	}
 
-	out.title("close gracefully")
-	closing, closed := context.WithTimeoutCause(ctx, closeTime, errCloseTime)
+	out.Title("close gracefully")
+	closing, closed := context.WithTimeoutCause(ctx, peer.CloseTime, peer.ErrCloseTime)
 	defer closed()
-	if err = a.finish(closing); err != nil {
-		return 0, causeOr(closing, err)
+	if err = a.Finish(closing); err != nil {
+		return 0, peer.CauseOr(closing, err)
 	}
-	if err = await(closing, other.done); err != nil {
+	if err = peer.Await(closing, other.Done); err != nil {
 		return 0, err
 	}
-	other.wait()
+	other.Wait()
 
-	return other.left, nil
+	return other.Left(), nil
 }
 
-// causeOr prefers the cause of a context that has ended to the error that its
-// end has led to.
-func causeOr(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
-
-	return err
-}
-
-func await(ctx context.Context, done <-chan struct{}) error {
-	select {
-	case <-done:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
-}
-
-// answerOnPipes is side b. It signals on standard input and output, and lives
-// no longer than the process at their other end.
-func answerOnPipes(ctx context.Context) (err error) {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	conn := signal.NewConn(os.Stdin, os.Stdout)
-	tell := func(r report) error { return sendReport(conn, r) }
-	defer func() {
+// answerOnPipes is side b, in a process of its own.
+func answerOnPipes(ctx context.Context) error {
+	return process.Answer(ctx, func(ctx context.Context, cancel context.CancelCauseFunc, a *process.Parent) error {
+		before := runtime.NumGoroutine() + 1 // the one that listens
+		b, err := peer.New(ctx, cancel,
+			peer.NewRecorder("b", func(e peer.Event) { _ = a.Note(e) }),
+			webrtc.ICERoleControlled, peer.OnLoopback())
 		if err != nil {
-			_ = tell(report{Error: causeOr(ctx, err).Error()})
+			return err
 		}
-	}()
-
-	before := runtime.NumGoroutine() + 1 // the one that listens
-	b, err := newPeer(ctx, cancel,
-		newRecorder("b", func(e event) { _ = tell(report{Event: &e}) }),
-		webrtc.ICERoleControlled, onLoopback())
-	if err != nil {
-		return err
-	}
-	defer b.abandon()
-	go listen(ctx, cancel, conn, b)
-	if err = b.trickle(conn.Send); err != nil {
-		return err
-	}
-	connecting, connected := context.WithTimeoutCause(ctx, connectTime, errConnectTime)
-	defer connected()
-	channel, err := b.accept(connecting)
-	if err != nil {
-		return causeOr(connecting, err)
-	}
-	if err = tell(report{Ready: true}); err != nil {
-		return err
-	}
-	if _, err = receive(ctx, channel, func(int64, int64) {}); err != nil {
-		return err
-	}
-	if err = readToEnd(ctx, channel); err != nil {
-		return err
-	}
-	closing, closed := context.WithTimeoutCause(ctx, closeTime, errCloseTime)
-	defer closed()
-	if err = b.finish(closing); err != nil {
-		return causeOr(closing, err)
-	}
-	connected()
-	closed()
-
-	return tell(report{Done: true, Left: leftover(ctx, before)})
-}
-
-// accept connects, and takes the channel that the other side opens.
-func (p *peer) accept(ctx context.Context) (*webrtc.DataChannel, error) {
-	if err := p.connect(ctx); err != nil {
-		return nil, err
-	}
-	channel, err := p.sctp.AcceptDataChannel(ctx)
-	if err != nil {
-		return nil, err
-	}
-	p.watchChannel(channel)
-
-	return channel, nil
-}
-
-// listen takes the offering side's messages until it closes the pipe.
-func listen(ctx context.Context, cancel context.CancelCauseFunc, conn *signal.Conn, b *peer) {
-	for {
-		m, err := conn.Receive(ctx)
-		if err == nil {
-			err = b.take(m)
+		defer b.Abandon()
+		go a.Listen(ctx, cancel, b.Take)
+		if err = b.Trickle(a.Send); err != nil {
+			return err
 		}
+		connecting, connected := context.WithTimeoutCause(ctx, peer.ConnectTime, peer.ErrConnectTime)
+		defer connected()
+		channel, err := b.Accept(connecting)
 		if err != nil {
-			cancel(err)
-
-			return
+			return peer.CauseOr(connecting, err)
 		}
-	}
+		if err = a.Tell(process.Report{Ready: true}); err != nil {
+			return err
+		}
+		if _, err = receive(ctx, channel, func(int64, int64) {}); err != nil {
+			return err
+		}
+		if err = readToEnd(ctx, channel); err != nil {
+			return err
+		}
+		if err = b.FinishInTime(ctx); err != nil {
+			return err
+		}
+		connected()
+
+		return a.Tell(process.Report{Done: true, Left: peer.Leftover(ctx, before)})
+	})
 }

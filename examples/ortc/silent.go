@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/ctxrtc/webrtc"
+	"github.com/ctxrtc/webrtc/examples/internal/peer"
+	"github.com/ctxrtc/webrtc/examples/internal/screen"
 	"github.com/ctxrtc/webrtc/examples/internal/signal"
 )
 
@@ -26,16 +28,16 @@ var errNoAnswer = fmt.Errorf("the peer has not answered within %v", patience)
 // silentPeers starts each layer against a peer that does not take part in it.
 // Every start has to end with its context: in time, with the reason, and with
 // nothing left behind.
-func silentPeers(ctx context.Context, out *screen) error {
-	out.title(fmt.Sprintf("a silent peer: every start may take %v", patience))
+func silentPeers(ctx context.Context, out *screen.Screen) error {
+	out.Title(fmt.Sprintf("a silent peer: every start may take %v", patience))
 	for _, layer := range []struct {
 		name  string
-		below []func(*peer, context.Context) error // what both sides do before
-		start func(*peer, context.Context) error
+		below []func(*peer.Peer, context.Context) error // what both sides do before
+		start func(*peer.Peer, context.Context) error
 	}{
-		{"ice", nil, (*peer).startICE},
-		{"dtls", []func(*peer, context.Context) error{(*peer).startICE}, (*peer).startDTLS},
-		{"sctp", []func(*peer, context.Context) error{(*peer).startICE, (*peer).startDTLS}, (*peer).startSCTP},
+		{"ice", nil, (*peer.Peer).StartICE},
+		{"dtls", []func(*peer.Peer, context.Context) error{(*peer.Peer).StartICE}, (*peer.Peer).StartDTLS},
+		{"sctp", []func(*peer.Peer, context.Context) error{(*peer.Peer).StartICE, (*peer.Peer).StartDTLS}, (*peer.Peer).StartSCTP},
 	} {
 		before := runtime.NumGoroutine()
 		took, err := startAlone(ctx, layer.below, layer.start)
@@ -45,14 +47,14 @@ func silentPeers(ctx context.Context, out *screen) error {
 		if !errors.Is(err, context.DeadlineExceeded) || !errors.Is(err, errNoAnswer) {
 			return fmt.Errorf("the start of %s has returned %w", layer.name, err)
 		}
-		left := leftover(ctx, before)
-		out.line("  %-4s  returned after %.1f ms, goroutines left: %d", layer.name, took.Seconds()*1000, left)
-		out.line("        %v", err)
+		left := peer.Leftover(ctx, before)
+		out.Line("  %-4s  returned after %.1f ms, goroutines left: %d", layer.name, took.Seconds()*1000, left)
+		out.Line("        %v", err)
 		if left > 0 || took < patience || took > patience+lateness {
 			return fmt.Errorf("the start of %s has left something behind, or took %v", layer.name, took)
 		}
 	}
-	out.line("  each error matches context.DeadlineExceeded and, as its cause, our own reason")
+	out.Line("  each error matches context.DeadlineExceeded and, as its cause, our own reason")
 
 	return nil
 }
@@ -60,7 +62,7 @@ func silentPeers(ctx context.Context, out *screen) error {
 // startAlone takes two sides through the layers below, then starts one side
 // alone. It returns how long that took, and its error.
 func startAlone(
-	ctx context.Context, below []func(*peer, context.Context) error, start func(*peer, context.Context) error,
+	ctx context.Context, below []func(*peer.Peer, context.Context) error, start func(*peer.Peer, context.Context) error,
 ) (time.Duration, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
@@ -68,13 +70,13 @@ func startAlone(
 	if err != nil {
 		return 0, err
 	}
-	defer here.abandon()
+	defer here.Abandon()
 	there, err := silentlyNoted(ctx, cancel, webrtc.ICERoleControlling)
 	if err != nil {
 		return 0, err
 	}
-	defer there.abandon()
-	connecting, connected := context.WithTimeoutCause(ctx, connectTime, errConnectTime)
+	defer there.Abandon()
+	connecting, connected := context.WithTimeoutCause(ctx, peer.ConnectTime, peer.ErrConnectTime)
 	defer connected()
 	if len(below) == 0 {
 		// Not even ICE: an address where nobody answers.
@@ -83,10 +85,10 @@ func startAlone(
 			return 0, err
 		}
 		defer mute.Close()
-		if err = here.takeAll(nobodyAt(mute.LocalAddr())); err != nil {
+		if err = here.TakeAll(nobodyAt(mute.LocalAddr())); err != nil {
 			return 0, err
 		}
-	} else if err = introduce(connecting, here, there); err != nil {
+	} else if err = peer.Introduce(connecting, here, there); err != nil {
 		return 0, err
 	}
 	for _, start := range below {
@@ -106,33 +108,8 @@ func startAlone(
 }
 
 // silentlyNoted is a peer without a time line.
-func silentlyNoted(ctx context.Context, cancel context.CancelCauseFunc, role webrtc.ICERole) (*peer, error) {
-	return newPeer(ctx, cancel, newRecorder("", func(event) {}), role, onLoopback())
-}
-
-// introduce gives each side what the other has to say.
-func introduce(ctx context.Context, a, b *peer) error {
-	for _, p := range [][2]*peer{{a, b}, {b, a}} {
-		messages, err := p[0].describe(ctx)
-		if err != nil {
-			return err
-		}
-		if err = p[1].takeAll(messages); err != nil {
-			return err
-		}
-	}
-
-	return nil
-}
-
-func (p *peer) takeAll(messages []signal.Message) error {
-	for _, m := range messages {
-		if err := p.take(m); err != nil {
-			return err
-		}
-	}
-
-	return nil
+func silentlyNoted(ctx context.Context, cancel context.CancelCauseFunc, role webrtc.ICERole) (*peer.Peer, error) {
+	return peer.New(ctx, cancel, peer.Silent(), role, peer.OnLoopback())
 }
 
 // nobodyAt is what a peer would signal that then never says a word.

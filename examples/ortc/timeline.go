@@ -1,72 +1,23 @@
 package main
 
 import (
-	"context"
+	"encoding/json"
 	"slices"
 	"sync"
 	"time"
+
+	"github.com/ctxrtc/webrtc/examples/internal/peer"
+	"github.com/ctxrtc/webrtc/examples/internal/screen"
 )
-
-// event is one line of the time line. It travels over the pipe as JSON.
-type event struct {
-	At    time.Time `json:"at"`
-	Side  string    `json:"side"`
-	Layer string    `json:"layer"`
-	Text  string    `json:"text"`
-}
-
-// recorder notes what happens on one side.
-type recorder struct {
-	side string
-	emit func(event)
-
-	mu      sync.Mutex
-	noted   map[[2]string]bool
-	changed chan struct{} // closed at the next note
-}
-
-func newRecorder(side string, emit func(event)) *recorder {
-	return &recorder{side: side, emit: emit, noted: map[[2]string]bool{}, changed: make(chan struct{})}
-}
-
-// note may be called from every handler.
-func (r *recorder) note(layer, text string) {
-	// Without the monotonic clock, which two processes do not share.
-	r.emit(event{At: time.Now().Round(0), Side: r.side, Layer: layer, Text: text})
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.noted[[2]string{layer, text}] = true
-	close(r.changed)
-	r.changed = make(chan struct{})
-}
-
-// await returns when something has been noted. A start may return before the
-// handler of its last state has been called; the time line waits for that, so
-// that it shows the next layer after it.
-func (r *recorder) await(ctx context.Context, layer, text string) error {
-	for {
-		r.mu.Lock()
-		noted, changed := r.noted[[2]string{layer, text}], r.changed
-		r.mu.Unlock()
-		if noted {
-			return nil
-		}
-		select {
-		case <-changed:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
 
 // timeline prints the events of both sides in the order of their time.
 type timeline struct {
-	screen *screen
+	screen *screen.Screen
 	zero   time.Time
 	hold   time.Duration
 
 	mu      sync.Mutex
-	waiting []event
+	waiting []peer.Event
 	timer   *time.Timer // nil while nothing waits
 }
 
@@ -76,11 +27,11 @@ type timeline struct {
 const held = 500 * time.Millisecond
 
 // newTimeline begins at zero now.
-func newTimeline(s *screen, hold time.Duration) *timeline {
+func newTimeline(s *screen.Screen, hold time.Duration) *timeline {
 	return &timeline{screen: s, zero: time.Now().Round(0), hold: hold}
 }
 
-func (t *timeline) add(e event) {
+func (t *timeline) add(e peer.Event) {
 	t.mu.Lock()
 	t.waiting = append(t.waiting, e)
 	if t.timer == nil && t.hold > 0 {
@@ -90,6 +41,17 @@ func (t *timeline) add(e event) {
 	if t.hold == 0 {
 		t.flush()
 	}
+}
+
+// fromNote is add, for an event that the other process has noted.
+func (t *timeline) fromNote(text json.RawMessage) error {
+	var e peer.Event
+	if err := json.Unmarshal(text, &e); err != nil {
+		return err
+	}
+	t.add(e)
+
+	return nil
 }
 
 // flush prints what waits. No event of either side is under way when it is
@@ -103,9 +65,9 @@ func (t *timeline) flush() {
 		t.timer = nil
 	}
 	t.mu.Unlock()
-	slices.SortStableFunc(events, func(a, b event) int { return a.At.Compare(b.At) })
+	slices.SortStableFunc(events, func(a, b peer.Event) int { return a.At.Compare(b.At) })
 	for _, e := range events {
-		t.screen.line("%8.1f ms  %s  %-4s  %s",
+		t.screen.Line("%8.1f ms  %s  %-4s  %s",
 			float64(e.At.Sub(t.zero))/float64(time.Millisecond), e.Side, e.Layer, e.Text)
 	}
 }

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/ctxrtc/webrtc"
+	"github.com/ctxrtc/webrtc/examples/internal/screen"
 )
 
 const (
@@ -37,14 +38,14 @@ type verdict struct {
 // send sends size bytes that nothing can guess, and returns when the other
 // side has said that the same have arrived. SendContext waits while too much
 // is queued, so memory does not grow with the size.
-func send(ctx context.Context, out *screen, channel *webrtc.DataChannel, size int64) error {
+func send(ctx context.Context, out *screen.Screen, channel *webrtc.DataChannel, size int64) error {
 	content := rand.NewChaCha8([32]byte{1})
 	hash := sha256.New()
 	buf := make([]byte, chunk)
 	if err := sendJSON(ctx, channel, announcement{size}); err != nil {
 		return err
 	}
-	bar := newProgress(out, size)
+	bar := screen.NewProgress(out, 0, size)
 	begin := time.Now()
 	for sent := int64(0); sent < size; {
 		message := buf[:min(chunk, size-sent)]
@@ -56,7 +57,7 @@ func send(ctx context.Context, out *screen, channel *webrtc.DataChannel, size in
 		sent += int64(len(message))
 		// What is queued has not arrived. The last byte has when the answer
 		// has come.
-		bar.at(min(max(0, sent-int64(channel.BufferedAmount())), size-1)) //nolint:gosec // at most a few MiB
+		bar.At(min(max(0, sent-int64(channel.BufferedAmount())), size-1)) //nolint:gosec // at most a few MiB
 	}
 	mine := verdict{Bytes: size, SHA256: hex.EncodeToString(hash.Sum(nil))}
 	if err := sendJSON(ctx, channel, mine); err != nil {
@@ -67,18 +68,18 @@ func send(ctx context.Context, out *screen, channel *webrtc.DataChannel, size in
 		return err
 	}
 	took := time.Since(begin)
-	bar.at(size)
+	bar.At(size)
 	var theirs verdict
 	if err = json.Unmarshal(answer.Data, &theirs); err != nil {
 		return fmt.Errorf("the receiver's answer: %w", err)
 	}
-	out.line("  sent        %s in %.2f s, %s", amount(size), took.Seconds(), rate(size, took))
-	out.line("  sha-256  a  %s", mine.SHA256)
-	out.line("           b  %s", theirs.SHA256)
+	out.Line("  sent        %s in %.2f s, %s", screen.Amount(size), took.Seconds(), screen.Rate(size, took))
+	out.Line("  sha-256  a  %s", mine.SHA256)
+	out.Line("           b  %s", theirs.SHA256)
 	if mine != theirs {
 		return fmt.Errorf("%d bytes were sent, and other %d have arrived", mine.Bytes, theirs.Bytes)
 	}
-	out.line("  the same at both ends")
+	out.Line("  the same at both ends")
 
 	return nil
 }
@@ -143,7 +144,7 @@ func announced(ctx context.Context, channel *webrtc.DataChannel) (int64, error) 
 	if err = json.Unmarshal(message.Data, &first); err != nil {
 		return 0, fmt.Errorf("the sender's announcement: %w", err)
 	}
-	if first.Bytes < 1 || first.Bytes > maxSize {
+	if first.Bytes < 1 || first.Bytes > screen.MaxSize {
 		return 0, fmt.Errorf("the sender announces %d bytes", first.Bytes)
 	}
 

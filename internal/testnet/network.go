@@ -56,6 +56,7 @@ type Network struct {
 	delay  time.Duration
 	loss   float64
 	filter func(from int, payload []byte) Action
+	links  [2]*link // nil: any number of packets at once
 
 	router *vnet.Router
 	hosts  [2]*host
@@ -253,15 +254,24 @@ func (s *socket) send(p []byte, write func(p []byte) (int, error)) (int, error) 
 	if action.Payload != nil {
 		payload = action.Payload
 	}
+	link := s.host.network.links[s.host.index]
 	for range 1 + action.Copies {
-		if action.Delay > 0 {
-			late := append([]byte(nil), payload...)
-			time.AfterFunc(action.Delay, func() { _, _ = write(late) })
+		if action.Delay == 0 && link == nil {
+			if _, err := write(payload); err != nil {
+				return 0, err
+			}
 
 			continue
 		}
-		if _, err := write(payload); err != nil {
-			return 0, err
+		late := append([]byte(nil), payload...)
+		forward := func() { _, _ = write(late) }
+		if link != nil {
+			forward = func() { link.take(len(late), func() { _, _ = write(late) }) }
+		}
+		if action.Delay > 0 {
+			time.AfterFunc(action.Delay, forward)
+		} else {
+			forward()
 		}
 	}
 

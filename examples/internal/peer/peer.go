@@ -1,13 +1,13 @@
-package main
+// Package peer is the stack of the examples: ICE, DTLS and SCTP from the bottom
+// upwards, what the other side has signaled, and the end of both.
+package peer
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"net"
-	"runtime"
 	"strconv"
-	"time"
 
 	"github.com/pion/logging"
 
@@ -15,15 +15,16 @@ import (
 	"github.com/ctxrtc/webrtc/examples/internal/signal"
 )
 
-// peer is one side: a stack of transports, and what the other side has
+// Peer is one side: a stack of transports, and what the other side has
 // signaled.
-type peer struct {
-	*recorder
-	role     webrtc.ICERole
-	gatherer *webrtc.ICEGatherer
-	ice      *webrtc.ICETransport
-	dtls     *webrtc.DTLSTransport
-	sctp     *webrtc.SCTPTransport
+type Peer struct {
+	*Recorder
+	role webrtc.ICERole
+
+	Gatherer *webrtc.ICEGatherer
+	ICE      *webrtc.ICETransport
+	DTLS     *webrtc.DTLSTransport
+	SCTP     *webrtc.SCTPTransport
 
 	// What the other side has signaled; each of one.
 	remoteICE  chan webrtc.ICEParameters
@@ -34,8 +35,8 @@ type peer struct {
 	runErr error         // what it returned
 }
 
-// onLoopback keeps the example on this machine.
-func onLoopback() webrtc.SettingEngine {
+// OnLoopback keeps the example on this machine.
+func OnLoopback() webrtc.SettingEngine {
 	loopback := map[string]bool{}
 	if interfaces, err := net.Interfaces(); err == nil {
 		for _, i := range interfaces {
@@ -62,16 +63,16 @@ func quietLogs() *logging.DefaultLoggerFactory {
 	return logs
 }
 
-// errSilent is why a program gives up a peer that it hears nothing of any
+// ErrSilent is why a program gives up a peer that it hears nothing of any
 // more. On a loopback path there is nothing to wait for.
-var errSilent = errors.New("the peer has gone silent")
+var ErrSilent = errors.New("the peer has gone silent")
 
-// newPeer makes the stack from the bottom upwards. Run owns it from then on:
+// New makes the stack from the bottom upwards. Run owns it from then on:
 // when ctx ends, everything does. cancel ends ctx when the peer goes silent.
-func newPeer(
+func New(
 	ctx context.Context, cancel context.CancelCauseFunc,
-	r *recorder, role webrtc.ICERole, settings webrtc.SettingEngine,
-) (*peer, error) {
+	r *Recorder, role webrtc.ICERole, settings webrtc.SettingEngine,
+) (*Peer, error) {
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings))
 	gatherer, err := api.NewICEGatherer(webrtc.ICEGatherOptions{}) //nolint:contextcheck // Run, below, has it
 	if err != nil {
@@ -82,9 +83,9 @@ func newPeer(
 	if err != nil {
 		return nil, errors.Join(err, ice.Stop())
 	}
-	p := &peer{
-		recorder: r, role: role,
-		gatherer: gatherer, ice: ice, dtls: dtls, sctp: api.NewSCTPTransport(dtls),
+	p := &Peer{
+		Recorder: r, role: role,
+		Gatherer: gatherer, ICE: ice, DTLS: dtls, SCTP: api.NewSCTPTransport(dtls),
 		remoteICE:  make(chan webrtc.ICEParameters, 1),
 		remoteDTLS: make(chan webrtc.DTLSParameters, 1),
 		remoteSCTP: make(chan webrtc.SCTPCapabilities, 1),
@@ -102,33 +103,33 @@ func newPeer(
 const gatheringComplete = "gathering complete"
 
 // watch puts the states on the time line as they happen.
-func (p *peer) watch(cancel context.CancelCauseFunc) {
-	p.gatherer.OnStateChange(func(state webrtc.ICEGathererState) {
+func (p *Peer) watch(cancel context.CancelCauseFunc) {
+	p.Gatherer.OnStateChange(func(state webrtc.ICEGathererState) {
 		switch state {
 		case webrtc.ICEGathererStateGathering:
-			p.note("ice", "gathering")
+			p.Note("ice", "gathering")
 		case webrtc.ICEGathererStateComplete:
-			p.note("ice", gatheringComplete)
+			p.Note("ice", gatheringComplete)
 		default: // it closes with its transport
 		}
 	})
-	p.ice.OnConnectionStateChange(func(state webrtc.ICETransportState) {
-		p.note("ice", state.String())
+	p.ICE.OnConnectionStateChange(func(state webrtc.ICETransportState) {
+		p.Note("ice", state.String())
 		if state == webrtc.ICETransportStateDisconnected {
-			cancel(errSilent)
+			cancel(ErrSilent)
 		}
 	})
-	p.ice.OnSelectedCandidatePairChange(func(pair *webrtc.ICECandidatePair) {
-		p.note("ice", "pair "+address(pair.Local)+" to "+address(pair.Remote))
+	p.ICE.OnSelectedCandidatePairChange(func(pair *webrtc.ICECandidatePair) {
+		p.Note("ice", "pair "+address(pair.Local)+" to "+address(pair.Remote))
 	})
-	p.dtls.OnStateChange(func(state webrtc.DTLSTransportState) { p.note("dtls", state.String()) })
-	p.sctp.OnClose(func(error) { p.note("sctp", webrtc.SCTPTransportStateClosed.String()) })
+	p.DTLS.OnStateChange(func(state webrtc.DTLSTransportState) { p.Note("dtls", state.String()) })
+	p.SCTP.OnClose(func(error) { p.Note("sctp", webrtc.SCTPTransportStateClosed.String()) })
 }
 
-// watchChannel does it for a data channel.
-func (p *peer) watchChannel(channel *webrtc.DataChannel) {
-	p.note("data", fmt.Sprintf("open, %q", channel.Label()))
-	channel.OnClose(func() { p.note("data", webrtc.DataChannelStateClosed.String()) })
+// WatchChannel notes the states of a data channel, too.
+func (p *Peer) WatchChannel(channel *webrtc.DataChannel) {
+	p.Note("data", fmt.Sprintf("open, %q", channel.Label()))
+	channel.OnClose(func() { p.Note("data", webrtc.DataChannelStateClosed.String()) })
 }
 
 func address(c *webrtc.ICECandidate) string {
@@ -136,22 +137,22 @@ func address(c *webrtc.ICECandidate) string {
 }
 
 // parameters are what the other side has to know before the candidates.
-func (p *peer) parameters() ([]signal.Message, error) {
-	ice, err := p.gatherer.GetLocalParameters()
+func (p *Peer) parameters() ([]signal.Message, error) {
+	ice, err := p.Gatherer.GetLocalParameters()
 	if err != nil {
 		return nil, err
 	}
-	dtls, err := p.dtls.GetLocalParameters()
+	dtls, err := p.DTLS.GetLocalParameters()
 	if err != nil {
 		return nil, err
 	}
-	sctp := p.sctp.GetCapabilities()
+	sctp := p.SCTP.GetCapabilities()
 
 	return []signal.Message{{ICE: &ice}, {DTLS: &dtls}, {SCTP: &sctp}}, nil
 }
 
-// trickle signals the parameters at once, and each candidate when it is found.
-func (p *peer) trickle(send func(signal.Message) error) error {
+// Trickle signals the parameters at once, and each candidate when it is found.
+func (p *Peer) Trickle(send func(signal.Message) error) error {
 	messages, err := p.parameters()
 	if err != nil {
 		return err
@@ -161,24 +162,24 @@ func (p *peer) trickle(send func(signal.Message) error) error {
 			return err
 		}
 	}
-	p.gatherer.OnLocalCandidate(func(c *webrtc.ICECandidate) {
+	p.Gatherer.OnLocalCandidate(func(c *webrtc.ICECandidate) {
 		if c != nil {
-			p.note("ice", "candidate "+address(c))
+			p.Note("ice", "candidate "+address(c))
 		}
 		// A broken pipe also ends the reading, which ends the program.
 		_ = send(signal.OfCandidate(c))
 	})
 
-	return p.gatherer.Gather()
+	return p.Gatherer.Gather()
 }
 
-// describe gathers to the end, and returns everything at once.
-func (p *peer) describe(ctx context.Context) ([]signal.Message, error) {
+// Describe gathers to the end, and returns everything at once.
+func (p *Peer) Describe(ctx context.Context) ([]signal.Message, error) {
 	messages, err := p.parameters()
 	if err != nil {
 		return nil, err
 	}
-	candidates, err := p.gatherer.GatherContext(ctx)
+	candidates, err := p.Gatherer.GatherContext(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -191,9 +192,9 @@ func (p *peer) describe(ctx context.Context) ([]signal.Message, error) {
 
 var errTwice = errors.New("the peer has signaled the same parameters twice")
 
-// take uses a message of the other side's. Candidates go to the agent, before
+// Take uses a message of the other side's. Candidates go to the agent, before
 // the start and after it; parameters wait for the step that needs them.
-func (p *peer) take(m signal.Message) error {
+func (p *Peer) Take(m signal.Message) error {
 	switch {
 	case m.ICE != nil:
 		return put(p.remoteICE, *m.ICE)
@@ -207,7 +208,7 @@ func (p *peer) take(m signal.Message) error {
 			return err
 		}
 
-		return p.ice.AddRemoteCandidate(candidate)
+		return p.ICE.AddRemoteCandidate(candidate)
 	}
 
 	return nil
@@ -222,20 +223,20 @@ func put[P any](to chan<- P, params P) error {
 	}
 }
 
-// startICE, startDTLS and startSCTP are the three steps. Each returns when its
+// StartICE, StartDTLS and StartSCTP are the three steps. Each returns when its
 // layer is connected, or with the reason why it never will be.
-func (p *peer) startICE(ctx context.Context) error {
+func (p *Peer) StartICE(ctx context.Context) error {
 	return step(ctx, p.remoteICE, func(ctx context.Context, remote webrtc.ICEParameters) error {
-		return p.ice.StartContext(ctx, nil, remote, &p.role)
+		return p.ICE.StartContext(ctx, nil, remote, &p.role)
 	})
 }
 
-func (p *peer) startDTLS(ctx context.Context) error {
-	return step(ctx, p.remoteDTLS, p.dtls.StartContext)
+func (p *Peer) StartDTLS(ctx context.Context) error {
+	return step(ctx, p.remoteDTLS, p.DTLS.StartContext)
 }
 
-func (p *peer) startSCTP(ctx context.Context) error {
-	return step(ctx, p.remoteSCTP, p.sctp.StartContext)
+func (p *Peer) StartSCTP(ctx context.Context) error {
+	return step(ctx, p.remoteSCTP, p.SCTP.StartContext)
 }
 
 // step waits for the other side's parameters, then starts.
@@ -248,61 +249,54 @@ func step[P any](ctx context.Context, from <-chan P, start func(context.Context,
 	}
 }
 
-// connect takes the three steps.
-func (p *peer) connect(ctx context.Context) error {
-	if err := p.startICE(ctx); err != nil {
+// Connect takes the three steps.
+func (p *Peer) Connect(ctx context.Context) error {
+	if err := p.StartICE(ctx); err != nil {
 		return err
 	}
-	if err := p.await(ctx, "ice", webrtc.ICETransportStateConnected.String()); err != nil {
+	if err := p.Await(ctx, "ice", webrtc.ICETransportStateConnected.String()); err != nil {
 		return err
 	}
-	if err := p.startDTLS(ctx); err != nil {
+	if err := p.StartDTLS(ctx); err != nil {
 		return err
 	}
-	if err := p.await(ctx, "dtls", webrtc.DTLSTransportStateConnected.String()); err != nil {
+	if err := p.Await(ctx, "dtls", webrtc.DTLSTransportStateConnected.String()); err != nil {
 		return err
 	}
-	p.note("sctp", webrtc.SCTPTransportStateConnecting.String())
-	if err := p.startSCTP(ctx); err != nil {
+	p.Note("sctp", webrtc.SCTPTransportStateConnecting.String())
+	if err := p.StartSCTP(ctx); err != nil {
 		return err
 	}
-	p.note("sctp", webrtc.SCTPTransportStateConnected.String())
+	p.Note("sctp", webrtc.SCTPTransportStateConnected.String())
 
 	return nil
 }
 
-// finish closes gracefully: everything sent arrives, the other side reads to
+// Accept connects, and takes the channel that the other side opens.
+func (p *Peer) Accept(ctx context.Context) (*webrtc.DataChannel, error) {
+	if err := p.Connect(ctx); err != nil {
+		return nil, err
+	}
+	channel, err := p.SCTP.AcceptDataChannel(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.WatchChannel(channel)
+
+	return channel, nil
+}
+
+// Finish closes gracefully: everything sent arrives, the other side reads to
 // the end. It returns when Run has: no goroutine and no handler is left.
-func (p *peer) finish(ctx context.Context) error {
-	err := p.ice.Shutdown(ctx)
+func (p *Peer) Finish(ctx context.Context) error {
+	err := p.ICE.Shutdown(ctx)
 	<-p.ran
 
 	return errors.Join(err, p.runErr)
 }
 
-// abandon ends what is left, whatever its state is.
-func (p *peer) abandon() {
-	_ = p.ice.Stop()
+// Abandon ends what is left, whatever its state is.
+func (p *Peer) Abandon() {
+	_ = p.ICE.Stop()
 	<-p.ran
-}
-
-// leftover is how many goroutines there are more than before. Those of the
-// library have finished when Run returns; the protocol modules under it have
-// been told to end, and are given the moment that they need.
-func leftover(ctx context.Context, before int) int {
-	ctx, cancel := context.WithTimeout(ctx, time.Second)
-	defer cancel()
-	tick := time.NewTicker(time.Millisecond)
-	defer tick.Stop()
-	for {
-		left := runtime.NumGoroutine() - before
-		if left <= 0 {
-			return 0
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return left
-		}
-	}
 }
