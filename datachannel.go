@@ -41,6 +41,7 @@ type DataChannel struct {
 	// Guarded by life.mu.
 	id       *uint16
 	raw      *sctp.Stream
+	closing  bool   // by our own Close
 	longest  uint32 // message that the peer takes, in bytes; since open
 	detached *datachannel.DataChannel
 	dialed   once
@@ -316,6 +317,7 @@ func (c *DataChannel) Close() error {
 	c.life.mu.Lock()
 	raw := c.raw
 	moved := raw != nil && c.life.moveLocked(DataChannelStateClosing)
+	c.closing = c.closing || moved
 	c.life.mu.Unlock()
 	switch {
 	case raw == nil:
@@ -333,12 +335,10 @@ func (c *DataChannel) Close() error {
 // written. After our own Close nobody wants what still comes.
 func (c *DataChannel) closeStream() {
 	c.life.mu.Lock()
-	id, ours := *c.id, c.life.state == DataChannelStateClosing
+	id, ours := *c.id, c.closing
 	c.life.mu.Unlock()
 	_, err := c.sctp.closeStream(id)
-	switch {
-	case !ours:
-	case err != nil || c.settings.Detach:
+	if ours && (err != nil || c.settings.Detach) {
 		// The association takes no reset any more, or nobody reads the peer's
 		// answer to it.
 		c.end(ErrClosed)

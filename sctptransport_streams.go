@@ -52,7 +52,7 @@ type streamTable struct {
 	inUse    map[uint16]channel // nil for a stream that is no channel's, or not any more
 	streams  map[uint16]*stream
 	early    map[uint16]*sctp.Stream // on which the peer was faster than a channel of ours with its id
-	count    int // channels, also those without an id yet
+	count    int                     // channels, also those without an id yet
 	client   bool
 	ready    bool     // the association is there, and with it the parity
 	next     uint32   // the next id of our parity that was never used

@@ -28,11 +28,37 @@ type side struct {
 	assoc  *sctp.Association
 	err    error
 	done   chan struct{} // closed when the start has returned
+	opened chan *sctp.Stream
+	reader Streams // if nil, the side itself, which opens streams and leaves the reading to the test
+}
+
+func (s *side) Opening(id uint16) bool {
+	stream, err := s.assoc.OpenStream(id, sctp.PayloadTypeWebRTCBinary)
+	if err != nil {
+		return false
+	}
+	s.opened <- stream
+
+	return true
+}
+
+func (s *side) Readable([]uint16)    {}
+func (s *side) ResetAnswered(uint16) {}
+func (s *side) Overflow(uint16)      {}
+func (s *side) Acknowledged()        {}
+
+func (s *side) attach() {
+	if s.reader == nil {
+		s.filter.Attach(s)
+	} else {
+		s.filter.Attach(s.reader)
+	}
 }
 
 func newSides() (a, b *side) {
 	p, q := testnet.Pipe(oneWay)
 	a, b = &side{pipe: p, done: make(chan struct{})}, &side{pipe: q, done: make(chan struct{})}
+	a.opened, b.opened = make(chan *sctp.Stream, 1024), make(chan *sctp.Stream, 1024)
 	a.filter, b.filter = New(p, Config{}), New(q, Config{})
 
 	return a, b
@@ -44,6 +70,9 @@ func (s *side) start(ctx context.Context) {
 	go func() {
 		defer close(s.done)
 		s.assoc, s.err = sctp.ClientContext(ctx, sctp.WithNetConn(s.filter), sctp.WithLoggerFactory(quiet))
+		if s.err == nil {
+			s.attach()
+		}
 	}()
 }
 
@@ -74,8 +103,7 @@ func streams(t *testing.T, a, b *side) (out, in *sctp.Stream) {
 	require.NoError(t, err)
 	_, err = out.WriteSCTP([]byte("hello"), sctp.PayloadTypeWebRTCBinary)
 	require.NoError(t, err)
-	in, err = b.assoc.AcceptStream()
-	require.NoError(t, err)
+	in = <-b.opened
 	buf := make([]byte, 64)
 	n, _, err := in.ReadSCTP(buf)
 	require.NoError(t, err)
@@ -383,6 +411,7 @@ func TestNegotiatedOutOfBand(t *testing.T) {
 			assoc, err := sctp.ClientContext(t.Context(), sctp.WithNetConn(s.filter), sctp.WithSNAP(tokens[i], tokens[1-i]))
 			require.NoError(t, err)
 			s.assoc = assoc
+			s.attach()
 		}
 		_, in := streams(t, a, b)
 		b.pipe.Inject(packAbort(defaultPorts, 99, 0, nil))

@@ -47,6 +47,15 @@ type Filter struct {
 
 	view   view
 	counts counts
+	in     inbound
+	reader atomic.Pointer[Streams]
+
+	// These belong to the goroutine that calls Read.
+	now     events   // to be told when the packet that was returned has been handled
+	waiting [][]byte // packets for later Reads
+	asks    []uint16
+	why     string // something was dropped
+	outTSN  outTSN // this one to the goroutine that calls Write
 
 	// A Read counts itself before it looks at closed, Detach looks at the count
 	// after it has set closed: one of them sees the other.
@@ -57,7 +66,8 @@ type Filter struct {
 
 	mu         sync.Mutex
 	deadline   time.Time // what src's read deadline has to be
-	generation uint      // counts the changes of deadline
+	wake       bool      // end a Read of src once, to look for what has changed
+	generation uint      // counts the changes of deadline and wake
 	srcErr     error     // the first error of src that was no deadline
 	abort      *Abort    // received
 	localAbort *Abort    // sent by the association by itself
@@ -88,10 +98,15 @@ func New(src Source, cfg Config) *Filter {
 func (f *Filter) Read(p []byte) (int, error) {
 	f.enter()
 	defer f.leave()
+	f.tell()
 
 	for {
+		f.report()
 		if f.closed.Load() {
 			return 0, f.endError()
+		}
+		if n, ok := f.next(p); ok {
+			return n, nil
 		}
 		n, err := f.src.Read(p)
 		if err == nil {
@@ -100,11 +115,11 @@ func (f *Filter) Read(p []byte) (int, error) {
 
 				continue
 			}
-			pass, abort := f.admit(p[:min(n, len(p))])
+			n, abort := f.admit(p[:min(n, len(p))])
 			if abort != nil {
 				return 0, abort
 			}
-			if pass {
+			if n > 0 {
 				return n, nil
 			}
 
@@ -137,11 +152,15 @@ func (f *Filter) readError(err error) error {
 	}
 	f.mu.Lock()
 	asked := !f.deadline.IsZero() && !time.Now().Before(f.deadline)
+	if f.wake {
+		f.wake = false
+		f.generation++
+	}
 	f.mu.Unlock()
 	if asked {
 		return os.ErrDeadlineExceeded
 	}
-	// Somebody else's deadline, left on the source.
+	// It was Attach, or somebody else's deadline, left on the source.
 	_ = f.applyDeadline()
 
 	return nil
@@ -260,6 +279,9 @@ func (f *Filter) applyDeadline() error {
 	for {
 		f.mu.Lock()
 		t, generation := f.deadline, f.generation
+		if f.wake {
+			t = past
+		}
 		f.mu.Unlock()
 		err := f.src.SetReadDeadline(t)
 		f.mu.Lock()

@@ -7,16 +7,30 @@ import (
 )
 
 // Chunk types that the filter looks at.
-// https://www.rfc-editor.org/rfc/rfc9260#section-3.2
+// https://www.iana.org/assignments/sctp-parameters/sctp-parameters.xhtml#sctp-parameters-1
 const (
+	chunkData             = 0
 	chunkInit             = 1
 	chunkInitAck          = 2
+	chunkSack             = 3
+	chunkHeartbeat        = 4
+	chunkHeartbeatAck     = 5
 	chunkAbort            = 6
 	chunkShutdown         = 7
 	chunkShutdownAck      = 8
+	chunkError            = 9
 	chunkCookieEcho       = 10
 	chunkCookieAck        = 11
 	chunkShutdownComplete = 14
+	chunkIData            = 64
+	chunkReconfig         = 130
+	chunkForwardTSN       = 192
+	chunkIForwardTSN      = 194
+
+	// An endpoint that does not know a chunk type with this bit goes on with
+	// the next chunk; without it, it discards the packet.
+	// https://www.rfc-editor.org/rfc/rfc9260#section-3.2
+	skipUnknown = 0x80
 )
 
 const (
@@ -91,6 +105,10 @@ type contents struct {
 	tag, ports uint32
 	kinds      uint32 // bit i: a chunk of type i, for types below 32
 	reflected  bool   // the T bit of an ABORT or SHUTDOWN COMPLETE
+	data       bool   // a chunk that has to do with the streams' data
+	reconfig   bool   // a RE-CONFIG chunk, which counts as data too
+	strip      bool   // a chunk that the association must not see
+	handshake  bool   // something stands behind a COOKIE ECHO or COOKIE ACK
 	first      chunkView
 	abort      chunkView
 }
@@ -99,10 +117,13 @@ func (c *contents) has(kind int) bool { return c.kinds&(1<<kind) != 0 }
 
 // The chunks that move the filter's own view of the association.
 const watched = 1<<chunkInit | 1<<chunkInitAck | 1<<chunkAbort | 1<<chunkShutdown |
-	1<<chunkShutdownAck | 1<<chunkCookieAck | 1<<chunkShutdownComplete
+	1<<chunkShutdownAck | 1<<chunkCookieEcho | 1<<chunkCookieAck | 1<<chunkShutdownComplete
 
-// walk reads the common header and the chunk headers of a packet. ok is false
-// if they are no SCTP packet; port 0 is none (RFC 9260, section 3.1).
+// walk reads the common header and the chunks' framing. ok is false if they
+// are no SCTP packet, or one that pion/sctp would refuse as a whole: from here
+// on, what a packet says and what the association makes of it must be the
+// same. Port 0 is none (RFC 9260, section 3.1). A packet with an ABORT is
+// looked at less strictly, because the association does not get to see it.
 func walk(p []byte) (c contents, ok bool) {
 	if len(p) < commonHeaderLen+chunkHeaderLen {
 		return c, false
@@ -112,6 +133,7 @@ func walk(p []byte) (c contents, ok bool) {
 	if c.ports>>16 == 0 || c.ports&0xffff == 0 {
 		return c, false
 	}
+	sound := true
 	for b := p[commonHeaderLen:]; len(b) > 0; {
 		chunk, rest, ok := nextChunk(b)
 		if !ok {
@@ -120,20 +142,27 @@ func walk(p []byte) (c contents, ok bool) {
 		if c.first.value == nil {
 			c.first = chunk
 		}
-		if chunk.kind < 32 {
-			c.kinds |= 1 << chunk.kind
-		}
-		switch chunk.kind {
-		case chunkAbort:
-			c.abort = chunk
-			c.reflected = chunk.flags&flagT != 0
-		case chunkShutdownComplete:
-			c.reflected = chunk.flags&flagT != 0
-		}
+		sound = sound && c.add(chunk) && padded(b, chunk, rest)
 		b = rest
 	}
 
-	return c, true
+	return c, sound || c.has(chunkAbort)
+}
+
+// padded tells whether a chunk is followed by its padding, and by zeros if it
+// is the last one: pion/sctp insists on both.
+func padded(b []byte, chunk chunkView, rest []byte) bool {
+	length := chunkHeaderLen + len(chunk.value)
+	if len(b) < pad4(length) {
+		return false
+	}
+	for _, v := range b[length:pad4(length)] {
+		if v != 0 && len(rest) == 0 {
+			return false
+		}
+	}
+
+	return true
 }
 
 // checksum is the CRC32c of a packet as its header carries it.

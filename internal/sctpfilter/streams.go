@@ -1,5 +1,7 @@
 package sctpfilter
 
+import "slices"
+
 // Sink is the reserved stream on which discarded data arrives. Its reader
 // throws away what it reads. No data channel has this id.
 // https://www.rfc-editor.org/rfc/rfc8832#section-6
@@ -14,10 +16,12 @@ type Streams interface {
 	// not know is handed on: the implementation opens the stream at the
 	// association. If it returns false, what comes on it is discarded.
 	Opening(id uint16) bool
-	// Readable tells, after a packet was handled, which streams got data, or
-	// are to be reset by the peer; those again after every packet until
-	// ResetSeen. There are no duplicates, and ids is valid during the call only.
+	// Readable tells, after a packet was handled, which streams got data. There
+	// are no duplicates, and ids is valid during the call only.
 	Readable(ids []uint16)
+	// Resetting tells so of streams that the peer has asked to reset, after
+	// every packet until ResetSeen.
+	Resetting(ids []uint16)
 	// ResetAnswered tells that the peer has answered our own reset of the
 	// stream, whatever its result.
 	ResetAnswered(id uint16)
@@ -31,31 +35,220 @@ type Streams interface {
 
 // Attach names the reader of the streams. Until then Read holds back
 // everything that follows the handshake. It counts once.
-func (f *Filter) Attach(s Streams) {}
+func (f *Filter) Attach(s Streams) {
+	if s == nil || !f.reader.CompareAndSwap(nil, &s) {
+		return
+	}
+	f.enter()
+	defer f.leave()
+	// A Read that is under way may have packets that waited for this.
+	f.mu.Lock()
+	closed := f.closed.Load()
+	if !closed {
+		f.wake = true
+		f.generation++
+	}
+	f.mu.Unlock()
+	if !closed {
+		_ = f.applyDeadline()
+	}
+}
 
-// Opened tells of a stream that our side has opened: it is known from now on.
-func (f *Filter) Opened(id uint16) {}
+// know enters a stream.
+func (d *inbound) know(id uint16) *stream {
+	s := d.streams[id]
+	if s == nil && id != Sink {
+		if d.streams == nil {
+			d.streams = make(map[uint16]*stream)
+		}
+		s = &stream{}
+		d.streams[id] = s
+	}
 
-// Took tells that a message of so many bytes was read from the stream.
-func (f *Filter) Took(id uint16, bytes int) {}
+	return s
+}
 
-// Drained tells that a poll of the stream has found no complete message.
-func (f *Filter) Drained(id uint16) {}
+// Opened tells of a stream that our side opens: it is known from now on. It
+// has to come before the association opens it, so that what the peer sends in
+// answer cannot be earlier.
+func (f *Filter) Opened(id uint16) {
+	f.in.mu.Lock()
+	defer f.in.mu.Unlock()
+	f.in.know(id)
+}
+
+// Took tells that a message of so many bytes was read from the stream. It may
+// write a packet that opens the peer's window again.
+func (f *Filter) Took(id uint16, bytes int) {
+	f.change(id, func(d *inbound, s *stream) {
+		whole := max(0, s.bytes-s.parts.bytes)
+		bytes = min(max(bytes, 0), whole)
+		s.bytes -= bytes
+		d.bytes -= bytes
+		switch {
+		case s.messages > 0:
+			s.messages--
+			d.messages--
+			s.fresh = min(s.fresh, s.messages)
+		case s.stuck > 0:
+			s.stuck--
+			d.stuck--
+		}
+	})
+}
+
+// change changes a stream that is known, and opens the peer's window if there
+// is room again.
+func (f *Filter) change(id uint16, change func(*inbound, *stream)) {
+	d := &f.in
+	d.mu.Lock()
+	s := d.streams[id]
+	if s == nil {
+		d.mu.Unlock()
+
+		return
+	}
+	change(d, s)
+	d.receiver.judge(d.messages+d.stuck, f.cfg.MaxUnread)
+	var update []byte
+	if !f.closed.Load() && !f.view.has(ending) {
+		update = d.update()
+	}
+	d.mu.Unlock()
+	if update == nil {
+		return
+	}
+	if _, err := f.src.Write(update); err == nil {
+		f.counts.packetsOut.Add(1)
+		f.counts.bytesOut.Add(uint64(len(update)))
+		f.counts.updates.Add(1)
+	}
+}
+
+// Drained tells that a poll of the stream has found no complete message. If
+// nothing is missing, those that the filter knows of cannot be read: they are
+// behind a gap in the stream's own numbers that the peer has left.
+func (f *Filter) Drained(id uint16) {
+	d := &f.in
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	s := d.streams[id]
+	if s == nil || d.window.missing() {
+		return
+	}
+	left := s.messages
+	if s.packet > d.handled.Load() {
+		left -= s.fresh // still on their way
+	}
+	s.messages -= left
+	d.messages -= left
+	s.stuck += left
+	d.stuck += left
+	if s.stuck > maxStuck && !s.discard {
+		f.in.overflowLater(s, id)
+	}
+}
+
+// overflowLater gives a stream up outside of Read.
+func (d *inbound) overflowLater(s *stream, id uint16) {
+	s.discard = true
+	d.overflowed = append(d.overflowed, id)
+	d.overflows.Store(true)
+}
 
 // Discard has everything that still comes on the stream thrown away, until
-// Forget.
-func (f *Filter) Discard(id uint16) {}
+// Forget. What has come stays to be read.
+func (f *Filter) Discard(id uint16) {
+	f.in.mu.Lock()
+	defer f.in.mu.Unlock()
+	if s := f.in.streams[id]; s != nil {
+		s.discard = true
+	}
+}
 
 // ResetSeen tells that the stream was read to its end after the peer's reset.
-func (f *Filter) ResetSeen(id uint16) {}
+func (f *Filter) ResetSeen(id uint16) {
+	f.change(id, func(d *inbound, s *stream) {
+		d.empty(s)
+		d.unask(s, id)
+	})
+}
 
 // Forget tells that both sides have reset the stream: its id is new again.
-func (f *Filter) Forget(id uint16) {}
+func (f *Filter) Forget(id uint16) {
+	f.change(id, func(d *inbound, s *stream) {
+		d.empty(s)
+		d.unask(s, id)
+		delete(d.streams, id)
+	})
+}
 
-// HoldResets has packets that ask for a reset dropped while hold is true; the
-// peer sends them again.
-func (f *Filter) HoldResets(hold bool) {}
+// empty takes a stream out of the sums.
+func (d *inbound) empty(s *stream) {
+	d.messages -= s.messages
+	d.stuck -= s.stuck
+	d.bytes -= s.bytes
+	d.fragments -= len(s.parts.fragments)
+	s.messages, s.stuck, s.bytes, s.fresh, s.parts = 0, 0, 0, 0, partial{}
+}
+
+func (d *inbound) unask(s *stream, id uint16) {
+	if s.asked {
+		s.asked = false
+		d.asked = slices.DeleteFunc(d.asked, func(have uint16) bool { return have == id })
+	}
+}
+
+// HoldResets has the peer's requests to reset streams left alone while hold
+// is true. Some are kept and handed on later, the others the peer sends again.
+func (f *Filter) HoldResets(hold bool) {
+	f.in.mu.Lock()
+	defer f.in.mu.Unlock()
+	f.in.hold = hold
+}
 
 // Unread tells how much of the stream has come and was not yet taken: complete
-// messages, and bytes of user data.
-func (f *Filter) Unread(id uint16) (messages, bytes int) { return 0, 0 }
+// messages, and bytes of user data, those of unfinished messages included.
+func (f *Filter) Unread(id uint16) (messages, bytes int) {
+	f.in.mu.Lock()
+	defer f.in.mu.Unlock()
+	if s := f.in.streams[id]; s != nil {
+		return s.messages, s.bytes
+	}
+
+	return 0, 0
+}
+
+// tell tells the reader what the association has made of the last packet.
+func (f *Filter) tell() {
+	e := &f.now
+	f.in.handled.Store(e.packet)
+	if f.in.overflows.Load() {
+		f.in.mu.Lock()
+		e.overflow = append(e.overflow, f.in.overflowed...)
+		f.counts.overflows.Add(uint64(len(f.in.overflowed)))
+		f.in.overflowed = nil
+		f.in.overflows.Store(false)
+		f.in.mu.Unlock()
+	}
+	reader := f.reader.Load()
+	if reader == nil {
+		return
+	}
+	for _, id := range e.answered {
+		(*reader).ResetAnswered(id)
+	}
+	for _, id := range e.overflow {
+		(*reader).Overflow(id)
+	}
+	if len(e.readable) > 0 {
+		(*reader).Readable(e.readable)
+	}
+	if len(e.asked) > 0 {
+		(*reader).Resetting(e.asked)
+	}
+	if e.acked {
+		(*reader).Acknowledged()
+	}
+	e.clear()
+}

@@ -24,6 +24,8 @@ const (
 	peerShutdown     // the peer began
 	shutdownAcked    // the peer answered ours
 	shutdownFinished // SHUTDOWN COMPLETE went either way
+
+	ending = shutdownSent | shutdownAckSent | peerShutdown | shutdownFinished
 )
 
 func (v *view) has(steps uint32) bool { return v.steps.Load()&steps != 0 }
@@ -34,16 +36,25 @@ func (v *view) mark(step uint32) { v.steps.Or(step) }
 // signaling (draft-hancke-tsvwg-snap): those that the two sides have sent as
 // sctp-init, without a common header. It must be called before the first Read.
 func (f *Filter) Negotiated(local, remote []byte) error {
-	tags := [2]uint32{}
+	chunks := [2]chunkView{}
 	for i, token := range [...][]byte{local, remote} {
 		chunk, _, ok := nextChunk(token)
 		if !ok || chunk.kind != chunkInit || chunk.initiateTag() == 0 {
 			return errToken
 		}
-		tags[i] = chunk.initiateTag()
+		chunks[i] = chunk
 	}
-	f.view.ownTag.Store(tags[0])
-	f.view.peerTag.Store(tags[1])
+	f.in.mu.Lock()
+	// What the association would refuse it refuses itself.
+	own, _ := parseInit(chunks[0])
+	peer, _ := parseInit(chunks[1])
+	f.in.setOwn(own)
+	f.in.setPeer(peer)
+	f.in.agreed.outOfBand = true
+	f.in.mu.Unlock()
+	f.outTSN.start(own.tsn)
+	f.view.ownTag.Store(chunks[0].initiateTag())
+	f.view.peerTag.Store(chunks[1].initiateTag())
 	f.view.mark(established)
 
 	return nil
@@ -55,31 +66,34 @@ func (f *Filter) Graceful() bool {
 	return f.view.has(peerShutdown | shutdownAcked | shutdownFinished)
 }
 
-// admit tells whether a received packet may go to the association; if it is
-// a valid ABORT, it is returned.
-//
-// This is the place for limits and for finding out which streams got data.
-func (f *Filter) admit(p []byte) (pass bool, abort *Abort) {
+// admit looks at a received packet. n is the length of what the association
+// gets of it, at the front of p, 0 for nothing; a valid ABORT is returned
+// instead.
+func (f *Filter) admit(p []byte) (n int, abort *Abort) {
 	c, ok := walk(p)
 	if !ok {
-		return f.drop(&f.counts.malformed, "not an SCTP packet"), nil
+		f.drop(&f.counts.malformed, "not an SCTP packet, or not one that can be parsed")
+
+		return 0, nil
 	}
 	if !f.view.fits(&c) {
-		return f.drop(&f.counts.wrongTag, "verification tag of another association"), nil
+		f.drop(&f.counts.wrongTag, "verification tag of another association")
+
+		return 0, nil
 	}
-	if c.kinds&watched != 0 {
-		if !intact(p) {
-			return f.drop(&f.counts.malformed, "wrong checksum"), nil
-		}
-		if !f.view.plausible(&c) {
-			return f.drop(&f.counts.unusable, "INIT ACK that the handshake would stall on"), nil
-		}
-		f.view.received(&c)
+	if c.kinds&watched != 0 && !f.control(p, &c) {
+		return 0, nil
 	}
 	f.counts.packetsIn.Add(1)
 	f.counts.bytesIn.Add(uint64(len(p)))
 	if !c.has(chunkAbort) {
-		return true, nil
+		if len(f.waiting) > 0 {
+			f.wait(p) // in its turn
+
+			return 0, nil
+		}
+
+		return f.process(p, &c), nil
 	}
 
 	abort = parseAbort(c.abort.value)
@@ -91,7 +105,28 @@ func (f *Filter) admit(p []byte) (pass bool, abort *Abort) {
 	f.abortDone = true
 	f.mu.Unlock()
 
-	return false, abort
+	return 0, abort
+}
+
+// control checks a packet that moves the view, and moves it.
+func (f *Filter) control(p []byte, c *contents) bool {
+	// These two the association takes with a checksum only.
+	summed := c.first.kind == chunkInit || c.first.kind == chunkCookieEcho
+	if !intact(p) || summed && binary.LittleEndian.Uint32(p[8:]) == 0 {
+		return f.drop(&f.counts.malformed, "wrong checksum")
+	}
+	if !f.view.plausible(c) {
+		return f.drop(&f.counts.unusable, "INIT ACK that the handshake would stall on")
+	}
+	if c.kinds&aloneKinds != 0 && !f.view.has(established) && !f.in.receivedInit(c.first) {
+		return f.drop(&f.counts.unusable, "INIT or INIT ACK that the association refuses")
+	}
+	if c.has(chunkCookieEcho) && f.in.ownCookie(c.first.value) {
+		f.view.mark(established) // the answer goes out later
+	}
+	f.view.received(c)
+
+	return true
 }
 
 // fits tells whether the verification tag is that of this association.
@@ -145,7 +180,7 @@ func (v *view) received(c *contents) {
 
 // sent takes notice of a packet of our association, and returns what to write:
 // p itself but for an ABORT with a tag of 0. The association puts one control
-// chunk into a packet, so the first chunk is all there is to look at.
+// chunk into a packet, so of others than data the first is all there is to look at.
 func (f *Filter) sent(p []byte) []byte {
 	if len(p) < commonHeaderLen {
 		return p
@@ -163,8 +198,20 @@ func (f *Filter) sent(p []byte) []byte {
 		return p
 	}
 	switch chunk.kind {
+	case chunkData, chunkIData:
+		f.sentData(p)
+	case chunkSack:
+		f.counts.sacksOut.Add(1)
+
+		return f.in.sack(p, chunk)
+	case chunkReconfig:
+		f.in.sentReconfig(chunk)
 	case chunkInit, chunkInitAck:
 		v.ownTag.Store(chunk.initiateTag())
+		f.in.sentInit(chunk)
+		if len(chunk.value) >= initFixedLen {
+			f.outTSN.start(binary.BigEndian.Uint32(chunk.value[12:]))
+		}
 	case chunkCookieEcho:
 		v.mark(cookieEchoSent)
 	case chunkCookieAck:
