@@ -122,7 +122,7 @@ func TestBadValuesAreRefusedAndChangeNothing(t *testing.T) {
 var marshalAnything = []string{
 	"DTLSTransportState.MarshalText", "DataChannelState.MarshalText", "ICECandidateType.MarshalText",
 	"ICERole.MarshalText", "ICETransportState.MarshalText", "ICETransportPolicy.MarshalJSON",
-	"ICECredentialType.MarshalJSON", "ICEServer.MarshalJSON", "ICECandidate.MarshalJSON",
+	"ICECredentialType.MarshalJSON", "ICEServer.MarshalJSON", "ICECandidate.MarshalJSON", "SCTPCapabilities.MarshalJSON",
 }
 
 // exportedCall is a function or a method of an exported type.

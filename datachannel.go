@@ -69,10 +69,6 @@ func (o *once) ready() func() {
 	return o.handler
 }
 
-// priorityNormal is the weight of a channel that asks for none.
-// https://www.rfc-editor.org/rfc/rfc8831#section-6.4
-const priorityNormal = 256
-
 // NewDataChannel makes a channel and opens it as soon as the association is
 // there; it may be made before. It does not wait: OnOpen tells when the peer
 // has acknowledged, and the channel can send as soon as it is open.
@@ -177,6 +173,7 @@ func (c *DataChannel) open() error {
 		return c.sctp.life.causeOr(err)
 	}
 	c.sctp.filter.Opened(id)
+	c.sctp.weights.SetWeight(id, c.params.Priority)
 	switch {
 	case c.params.Negotiated:
 		c.setReliability(raw)
@@ -188,7 +185,7 @@ func (c *DataChannel) open() error {
 	if err != nil {
 		// Nothing was sent, so the peer would never answer a reset.
 		c.sctp.streams.remove(open)
-		c.sctp.filter.Forget(id)
+		c.sctp.gone(id)
 
 		return err
 	}
@@ -235,7 +232,7 @@ func (c *DataChannel) writeOpen(raw *sctp.Stream) error {
 		return err
 	}
 	message, err := dcep.Open{
-		ChannelType: kind, ReliabilityParameter: value, Priority: priorityNormal,
+		ChannelType: kind, ReliabilityParameter: value, Priority: c.params.weight(),
 		Label: c.params.Label, Protocol: c.params.Protocol,
 	}.Marshal()
 	if err != nil {

@@ -166,7 +166,7 @@ func (t *SCTPTransport) acceptChannel(open *stream) (c *DataChannel, complete bo
 	}
 	ordered, maxRetransmits, maxPacketLifeTime := message.Reliability()
 	c, err = t.makeChannel("datachannel accept", DataChannelParameters{
-		Label: message.Label, Protocol: message.Protocol, ID: &open.id,
+		Label: message.Label, Protocol: message.Protocol, ID: &open.id, Priority: message.Priority,
 		Ordered: ordered, MaxRetransmits: maxRetransmits, MaxPacketLifeTime: maxPacketLifeTime,
 	}, true)
 
@@ -192,6 +192,7 @@ func (t *SCTPTransport) announce(c *DataChannel, open *stream) {
 		acknowledge()
 	}
 	c.setReliability(open.raw)
+	t.weights.SetWeight(open.id, c.params.Priority)
 	c.attach(open.raw, true)
 	t.life.mu.Lock()
 	opened := t.onOpened

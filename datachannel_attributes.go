@@ -31,6 +31,10 @@ func (c *DataChannel) MaxPacketLifeTime() *uint16 {
 // limited.
 func (c *DataChannel) MaxRetransmits() *uint16 { return clonePointer(c.parameters().MaxRetransmits) }
 
+// Priority returns the channel's weight beside the others of its association;
+// see DataChannelParameters. It is never 0.
+func (c *DataChannel) Priority() uint16 { return c.parameters().weight() }
+
 // parameters never change.
 func (c *DataChannel) parameters() DataChannelParameters {
 	if c == nil {
@@ -143,7 +147,7 @@ func (c *DataChannel) DetachWithDeadline() (datachannel.ReadWriteCloserDeadliner
 	detached, err = datachannel.Client(raw, &datachannel.Config{
 		ChannelType:          datachannel.ChannelType(kind),
 		ReliabilityParameter: value,
-		Priority:             priorityNormal,
+		Priority:             c.params.weight(),
 		Negotiated:           true,
 		Label:                c.params.Label,
 		Protocol:             c.params.Protocol,

@@ -14,22 +14,31 @@ const keptLimit = 1 << 20
 // that the peer has closed. The window, which bounds everything else, does not
 // count that.
 type keptBytes struct {
-	mine  atomic.Int64
-	total *atomic.Int64
+	mine      atomic.Int64
+	transport *SCTPTransport
 }
 
 // keepFor opens the account of a channel. What a program has never read is
 // given back with the channel's memory.
 func keepFor(c *DataChannel) *keptBytes {
-	k := &keptBytes{total: &c.sctp.kept}
+	k := &keptBytes{transport: c.sctp}
 	runtime.AddCleanup(c, func(k *keptBytes) { k.add(-k.mine.Load()) }, k)
 
 	return k
 }
 
 func (k *keptBytes) add(n int64) {
+	t := k.transport
 	k.mine.Add(n)
-	k.total.Add(n)
+	t.kept.Add(n)
+	// The last of those who do this at once leaves the filter with the truth.
+	for {
+		hold := t.kept.Load() > keptLimit
+		t.filter.HoldResets(hold)
+		if hold == (t.kept.Load() > keptLimit) {
+			return
+		}
+	}
 }
 
 // keptSize is what a message takes: its data, and what describes it.

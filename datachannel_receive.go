@@ -172,6 +172,7 @@ func (b *inbox) took(
 	}
 	c.acknowledged() // data says as much as the acknowledgement
 	c.counts.received(size)
+	c.sctp.totals.received(size)
 
 	return size, ppid == sctp.PayloadTypeWebRTCString || ppid == sctp.PayloadTypeWebRTCStringEmpty, nil
 }

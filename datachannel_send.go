@@ -215,7 +215,7 @@ func (c *DataChannel) send(ctx context.Context, data []byte, text bool) error {
 	if err != nil {
 		return err
 	}
-	kind := kinds[text][len(data) == 0]
+	kind, size := kinds[text][len(data) == 0], len(data)
 	if len(data) == 0 {
 		// SCTP has no empty messages; the kind says that this byte is none.
 		// https://www.rfc-editor.org/rfc/rfc8831#section-6.6
@@ -240,7 +240,8 @@ func (c *DataChannel) send(ctx context.Context, data []byte, text bool) error {
 	if err != nil {
 		return c.sendError(op, err)
 	}
-	c.counts.sent(len(data))
+	c.counts.sent(size)
+	c.sctp.totals.sent(size)
 
 	return nil
 }

@@ -10,6 +10,7 @@ import (
 	"github.com/pion/sctp"
 
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
+	"github.com/ctxrtc/webrtc/internal/scheduler"
 	"github.com/ctxrtc/webrtc/internal/sctpfilter"
 )
 
@@ -29,6 +30,8 @@ type SCTPTransport struct {
 	streams  streamTable
 	accepted acceptQueue
 	budget   budget
+	weights  *scheduler.Scheduler
+	totals   channelCounts // of all channels
 	kept     atomic.Int64  // bytes of closed channels that wait for the program
 	opening  chan struct{} // holds a token while a stream is being opened
 	drained  chan struct{} // closed when nothing more comes of the association
@@ -73,6 +76,7 @@ func (api *API) NewSCTPTransport(dtls *DTLSTransport) *SCTPTransport {
 			SCTPTransportStateConnecting, SCTPTransportStateClosed, events),
 		settings: settings,
 		log:      settings.loggerFactory().NewLogger("ortc"),
+		weights:  scheduler.New(),
 		opening:  make(chan struct{}, 1),
 		drained:  make(chan struct{}),
 	}
@@ -177,14 +181,14 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	defer cancel()
 	release := lifecycle.AbortOnDone(ctx, func() { t.end(opError(op, context.Cause(ctx))) })
 	defer release() // it may be called again
-	filter := sctpfilter.New(t.source, sctpfilter.Config{Log: t.log})
+	filter := sctpfilter.New(t.source, t.filterConfig())
 	if !t.attach(filter) {
 		filter.Detach()
 
 		return t.life.endCause()
 	}
 	assoc, err := sctp.ClientContext(context.WithoutCancel(ctx), append(t.settings.sctpClientOptions(),
-		sctp.WithNetConn(filter), sctp.WithMaxMessageSize(t.remoteMax))...)
+		t.weights.Option(), sctp.WithNetConn(filter), sctp.WithMaxMessageSize(t.remoteMax))...)
 	if err == nil {
 		err = t.connected(assoc)
 	}
@@ -196,6 +200,17 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	}
 
 	return nil
+}
+
+// filterConfig bounds what the peer can have with us. What is detached the
+// program reads past us, so it is not counted.
+func (t *SCTPTransport) filterConfig() sctpfilter.Config {
+	config := sctpfilter.Config{Log: t.log, MaxMessage: int(t.settings.SCTP.MaxMessageSize)}
+	if !t.settings.DataChannel.Detach {
+		config.MaxUnread = t.settings.DataChannel.MaxUnreadMessages
+	}
+
+	return config
 }
 
 func (t *SCTPTransport) attach(filter *sctpfilter.Filter) bool {

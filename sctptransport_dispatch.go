@@ -45,11 +45,11 @@ func (d dispatcher) Opening(id uint16) bool {
 	case undeclared:
 		open := &stream{id: id, raw: raw, undeclared: true}
 		d.t.streams.add(open)
-		d.t.streams.expire(open, d.t.life.group.After(30*time.Second, func() {
+		d.t.streams.expire(open, d.t.life.group.After(d.t.settings.DataChannel.OpenTimeout, func() {
 			d.t.refuse(open, errNotDeclared)
 		}))
 	case id == sctpfilter.Sink:
-		d.t.streams.add(&stream{id: id, raw: raw})
+		d.t.streams.setSink(&stream{id: id, raw: raw})
 	default:
 		d.t.streams.keep(id, raw)
 	}
@@ -131,7 +131,7 @@ func (d dispatcher) Resetting(ids []uint16) {
 // ResetAnswered frees the id if the peer has reset its own direction too.
 func (d dispatcher) ResetAnswered(id uint16) {
 	if d.t.streams.wasReset(id, func(open *stream) { open.answered = true }) {
-		d.t.filter.Forget(id)
+		d.t.gone(id)
 	}
 	d.t.streams.reap()
 }
@@ -196,8 +196,14 @@ func (t *SCTPTransport) peerReset(id uint16) {
 	gone := t.streams.wasReset(id, func(open *stream) { open.reset = true })
 	t.filter.ResetSeen(id)
 	if gone {
-		t.filter.Forget(id)
+		t.gone(id)
 	}
+}
+
+// gone forgets a stream: its id begins anew.
+func (t *SCTPTransport) gone(id uint16) {
+	t.filter.Forget(id)
+	t.weights.Forget(id)
 }
 
 // throwAway reads what a stream has, and tells whether it was reset.

@@ -51,6 +51,7 @@ type streamTable struct {
 	limit    int
 	inUse    map[uint16]channel // nil for a stream that is no channel's, or not any more
 	streams  map[uint16]*stream
+	sink     *stream                 // what comes on it nobody wants
 	early    map[uint16]*sctp.Stream // on which the peer was faster than a channel of ours with its id
 	count    int                     // channels, also those without an id yet
 	client   bool
@@ -220,6 +221,12 @@ func (s *streamTable) keep(id uint16, raw *sctp.Stream) {
 	}
 }
 
+func (s *streamTable) setSink(sink *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sink = sink
+}
+
 // opened gives an entry its stream. It returns false if the channel has ended
 // in the meantime.
 func (s *streamTable) opened(open *stream, raw *sctp.Stream) bool {
@@ -237,6 +244,9 @@ func (s *streamTable) find(id uint16) (open *stream, reader channel, undeclared 
 	defer s.mu.Unlock()
 	open = s.streams[id]
 	if open == nil {
+		open = s.sink
+	}
+	if open == nil || open.id != id {
 		return nil, nil, false
 	}
 
@@ -344,6 +354,19 @@ func (s *streamTable) raw(open *stream) *sctp.Stream {
 	defer s.mu.Unlock()
 
 	return open.raw
+}
+
+// open counts the streams that channels have.
+func (s *streamTable) open() (n uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, open := range s.streams {
+		if open.channel != nil {
+			n++
+		}
+	}
+
+	return n
 }
 
 // isDetached tells whether the program reads a stream, and not the channel.

@@ -219,6 +219,14 @@ func (f *Filter) Unread(id uint16) (messages, bytes int) {
 	return 0, 0
 }
 
+// UnreadAll is Unread of all streams together.
+func (f *Filter) UnreadAll() (messages, bytes int) {
+	f.in.mu.Lock()
+	defer f.in.mu.Unlock()
+
+	return f.in.messages, f.in.bytes
+}
+
 // tell tells the reader what the association has made of the last packet.
 func (f *Filter) tell() {
 	e := &f.now
