@@ -40,7 +40,7 @@ func (o *idOrder) giveBack(id uint16) { o.free = append(o.free, id) }
 // too long for a test; BenchmarkChannelCycles does them.
 func TestS4_IDsAreReused(t *testing.T) {
 	const table, kept = 64, 20 // channels; how many of a side are open at most
-	cycles := 8000
+	cycles := 5000
 	if raceEnabled {
 		cycles = 300
 	}

@@ -46,6 +46,9 @@ type inbound struct {
 		open    bool
 		message uint32
 	}
+	kept   []byte // a packet with the next data, for which there was no room
+	roused bool   // a Read was told that there is now
+
 	hold     bool // HoldResets
 	deferred []resetRequest
 	resets   performed
@@ -127,9 +130,9 @@ func (c *dataChunk) fragment() fragment {
 	return f
 }
 
-// data decides about one DATA or I-DATA chunk, and tells whether it stays in
+// data decides about one DATA or I-DATA chunk of packet p, and tells whether it stays in
 // the packet; it may have been changed.
-func (f *Filter) data(raw []byte) (stays bool) {
+func (f *Filter) data(p, raw []byte) (stays bool) {
 	d, c := &f.in, parseData(raw)
 	f.counts.dataIn.Add(1)
 	if c.iData != d.agreed.interleaved() {
@@ -145,6 +148,9 @@ func (f *Filter) data(raw []byte) (stays bool) {
 		return true // the association answers it with a SACK
 	case place == tsnNext && d.full(&f.cfg):
 		f.counts.refused.Add(1)
+		if c.tsn == d.window.cumulative+1 {
+			d.keep(p, raw)
+		}
 		c.asDuplicate(d.window.cumulative)
 
 		return true

@@ -127,7 +127,7 @@ func (f *Filter) chunk(p, raw []byte, up bool) int {
 		case chunkReconfig:
 			return f.reconfig(p, raw)
 		case chunkData, chunkIData:
-			stays = f.data(raw)
+			stays = f.data(p, raw)
 		default:
 			stays = f.forwardTSN(raw)
 		}

@@ -17,6 +17,9 @@ func (f *Filter) next(p []byte) (n int, ok bool) {
 			return copy(p, due), len(due) <= len(p)
 		}
 	}
+	if len(f.in.kept) > 0 { // nor this
+		f.unkeep()
+	}
 	for len(f.waiting) > 0 {
 		packet := f.waiting[0]
 		f.waiting[0] = nil
@@ -37,6 +40,17 @@ func (f *Filter) next(p []byte) (n int, ok bool) {
 	}
 
 	return 0, false
+}
+
+// unkeep has the packet that was kept handed on, if there is room for it now.
+func (f *Filter) unkeep() {
+	d := &f.in
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.full(&f.cfg) {
+		f.waiting = append([][]byte{d.kept}, f.waiting...)
+		d.kept = nil
+	}
 }
 
 // wait keeps a packet until Attach.

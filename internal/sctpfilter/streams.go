@@ -39,9 +39,13 @@ func (f *Filter) Attach(s Streams) {
 	if s == nil || !f.reader.CompareAndSwap(nil, &s) {
 		return
 	}
+	f.rouse()
+}
+
+// rouse has a Read that is under way look for packets that wait to be read.
+func (f *Filter) rouse() {
 	f.enter()
 	defer f.leave()
-	// A Read that is under way may have packets that waited for this.
 	f.mu.Lock()
 	closed := f.closed.Load()
 	if !closed {
@@ -114,7 +118,12 @@ func (f *Filter) change(id uint16, change func(*inbound, *stream)) {
 	if !f.closed.Load() && !f.view.has(ending) {
 		update = d.update()
 	}
+	kept := len(d.kept) > 0 && !d.roused && !d.full(&f.cfg)
+	d.roused = d.roused || kept
 	d.mu.Unlock()
+	if kept {
+		f.rouse()
+	}
 	if update == nil {
 		return
 	}

@@ -38,6 +38,19 @@ func (d *inbound) full(cfg *Config) bool {
 		buffer > 0 && d.bytes >= buffer && w.held+int(w.passed-w.marked[1]) >= buffer
 }
 
+// keep keeps the next data while there is no room for it. The peer's only chunk
+// under way may be this one, and it would send it again when its timer runs
+// out, which takes longer each time.
+func (d *inbound) keep(p, raw []byte) {
+	d.roused = false
+	d.kept = append(append(d.kept[:0], p[:commonHeaderLen]...), raw...)
+	d.kept = append(d.kept, make([]byte, pad4(len(raw))-len(raw))...)
+	d.kept[commonHeaderLen+1] |= flagImmediate
+	if binary.LittleEndian.Uint32(p[8:]) != 0 {
+		seal(d.kept)
+	}
+}
+
 // free is the window that the filter would announce, in bytes.
 func (d *inbound) free() uint32 {
 	if d.receiver.closed {

@@ -1,0 +1,62 @@
+package webrtc_test
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/ctxrtc/webrtc"
+)
+
+// A web server behind a connection between two peers: one side serves on a
+// listener, and each connection of the other side's client is a data channel.
+func ExampleSCTPTransport_Listen() {
+	alice := newRemote(webrtc.ICERoleControlling, func(ctx context.Context, alice *remote) {
+		client := &http.Client{Transport: &http.Transport{
+			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+				channel, err := alice.sctp.OpenDataChannel(ctx, &webrtc.DataChannelParameters{Label: "http", Ordered: true})
+				if err != nil {
+					return nil, err
+				}
+
+				return channel.NetConn()
+			},
+		}}
+		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://bob/greeting", nil)
+		check(err)
+		response, err := client.Do(request)
+		check(err)
+		body, err := io.ReadAll(response.Body)
+		check(err)
+		check(response.Body.Close())
+		fmt.Println(response.Status, string(body))
+		client.CloseIdleConnections()
+		check(alice.ice.Shutdown(ctx))
+	})
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	bob := newStack(webrtc.ICERoleControlled)
+	defer bob.ice.Stop() //nolint:errcheck // there is nothing to report to
+	bob.gatherer.OnLocalCandidate(alice.addCandidate)
+	check(bob.gatherer.Gather())
+	bob.start(ctx, alice.exchangeParameters(ctx, bob.ice, bob.dtls, bob.sctp))
+
+	listener, err := bob.sctp.Listen()
+	check(err)
+	server := &http.Server{
+		ReadHeaderTimeout: 5 * time.Second,
+		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			fmt.Fprint(w, "hello from ", r.URL.Path)
+		}),
+	}
+	err = server.Serve(listener) // until the peer has ended the transport
+	<-alice.ended
+	fmt.Println(err)
+
+	// Output:
+	// 200 OK hello from /greeting
+	// webrtc: listener accept: the peer has ended the transport
+}
