@@ -30,6 +30,7 @@ type SCTPTransport struct {
 	streams  streamTable
 	accepted acceptQueue
 	budget   budget
+	init     localInit // our INIT chunk, if signaling takes it
 	weights  *scheduler.Scheduler
 	totals   channelCounts // of all channels
 	kept     atomic.Int64  // bytes of closed channels that wait for the program
@@ -41,15 +42,16 @@ type SCTPTransport struct {
 	filter *sctpfilter.Filter
 
 	// Guarded by life.mu.
-	started   bool
-	shutting  bool // our own Shutdown is under way
-	source    *dataSource
-	assoc     *sctp.Association
-	remoteMax uint32 // the peer's maximum message size, in bytes
-	onError   func(error)
-	onClose   func(error)
-	onOpened  func(channel)
-	lost      int // bytes that were queued and not acknowledged at the end
+	started    bool
+	shutting   bool // our own Shutdown is under way
+	source     *dataSource
+	assoc      *sctp.Association
+	remoteInit []byte // the peer's INIT chunk, if signaling brought one
+	remoteMax  uint32 // the peer's maximum message size, in bytes
+	onError    func(error)
+	onClose    func(error)
+	onOpened   func(channel)
+	lost       int // bytes that were queued and not acknowledged at the end
 }
 
 // absentMaxMessageSize is what a peer takes that does not say, in bytes.
@@ -141,6 +143,10 @@ func (t *SCTPTransport) begin(ctx context.Context, op string, capabilities SCTPC
 	if ctx == nil {
 		return refuse(op, ErrInvalidArgument, "nil context")
 	}
+	remoteInit, err := capabilities.initChunk()
+	if err != nil {
+		return opError(op, err)
+	}
 	if err := t.take(op); err != nil {
 		return err
 	}
@@ -152,7 +158,7 @@ func (t *SCTPTransport) begin(ctx context.Context, op string, capabilities SCTPC
 
 		return err
 	}
-	t.source = source
+	t.source, t.remoteInit = source, remoteInit
 	t.remoteMax = capabilities.MaxMessageSize
 	if t.remoteMax == 0 {
 		t.remoteMax = absentMaxMessageSize
@@ -181,14 +187,11 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	defer cancel()
 	release := lifecycle.AbortOnDone(ctx, func() { t.end(opError(op, context.Cause(ctx))) })
 	defer release() // it may be called again
-	filter := sctpfilter.New(t.source, t.filterConfig())
-	if !t.attach(filter) {
-		filter.Detach()
-
-		return t.life.endCause()
-	}
-	assoc, err := sctp.ClientContext(context.WithoutCancel(ctx), append(t.settings.sctpClientOptions(),
-		t.weights.Option(), sctp.WithNetConn(filter), sctp.WithMaxMessageSize(t.remoteMax))...)
+	assoc, filter, err := associationStart{
+		source: t.source, config: t.filterConfig(), attach: t.attach,
+		options: append(t.settings.sctpClientOptions(), t.weights.Option(), sctp.WithMaxMessageSize(t.remoteMax)),
+		local:   t.init.signaled(), remote: t.remoteInit,
+	}.run(ctx)
 	if err == nil {
 		err = t.connected(assoc)
 	}
@@ -213,15 +216,18 @@ func (t *SCTPTransport) filterConfig() sctpfilter.Config {
 	return config
 }
 
-func (t *SCTPTransport) attach(filter *sctpfilter.Filter) bool {
+func (t *SCTPTransport) attach(filter *sctpfilter.Filter) error {
 	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	if t.life.group.Cause() != nil || t.life.state != SCTPTransportStateConnecting {
-		return false
+	ok := t.life.state == SCTPTransportStateConnecting
+	if ok {
+		t.filter = filter
 	}
-	t.filter = filter
+	t.life.mu.Unlock()
+	if !ok {
+		return t.life.endCause()
+	}
 
-	return true
+	return nil
 }
 
 // connected publishes the association, then opens the channels that waited.
@@ -484,19 +490,27 @@ func (t *SCTPTransport) Transport() *DTLSTransport {
 }
 
 // GetCapabilities returns the largest message that we accept, to be signaled
-// to the peer; once the transport is connected, the largest message that may
-// be sent. It is never 0.
+// to the peer, and with SCTPSettings.SNAP our part of the handshake; once the
+// transport is connected, the largest message that may be sent. It is never 0.
 func (t *SCTPTransport) GetCapabilities() SCTPCapabilities {
 	if t.alive() == nil {
 		return SCTPCapabilities{MaxMessageSize: absentMaxMessageSize}
 	}
 	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	if t.assoc != nil {
-		return SCTPCapabilities{MaxMessageSize: t.remoteMax}
+	assoc, longest := t.assoc, t.remoteMax
+	t.life.mu.Unlock()
+	if assoc != nil {
+		return SCTPCapabilities{MaxMessageSize: longest}
+	}
+	ours := SCTPCapabilities{MaxMessageSize: t.settings.SCTP.MaxMessageSize}
+	if t.settings.SCTP.SNAP {
+		var err error
+		if ours.SCTPInit, err = t.init.signal(t.settings); err != nil {
+			t.log.Warnf("no handshake in signaling: %v", err)
+		}
 	}
 
-	return SCTPCapabilities{MaxMessageSize: t.settings.SCTP.MaxMessageSize}
+	return ours
 }
 
 // MaxChannels returns how many channels may be open at a time.
