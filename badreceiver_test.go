@@ -21,7 +21,7 @@ var receivers = []any{
 	(*ICETransportPolicy)(nil), (*ICECredentialType)(nil), (*DTLSRole)(nil), (*DTLSTransportState)(nil),
 	(*SCTPTransportState)(nil), (*DataChannelState)(nil), (*PeerConnectionState)(nil), (*SignalingState)(nil),
 	(*NetworkType)(nil), (*StatsTimestamp)(nil), (*DTLSTransportStats)(nil), (*Error)(nil),
-	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil),
+	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil), (*Listener)(nil),
 }
 
 // fineOnZero return no error on a zero receiver, for zero arguments or those

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"math"
 	"sync/atomic"
 
 	"github.com/pion/logging"
@@ -189,7 +190,8 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	defer release() // it may be called again
 	assoc, filter, err := associationStart{
 		source: t.source, config: t.filterConfig(), attach: t.attach,
-		options: append(t.settings.sctpClientOptions(), t.weights.Option(), sctp.WithMaxMessageSize(t.remoteMax)),
+		options: append(t.settings.sctpClientOptions(), t.weights.Option(), 
+			sctp.WithMaxMessageSize(min(t.remoteMax, math.MaxInt32))) // the module's int may have 32 bits,
 		local:   t.init.signaled(), remote: t.remoteInit,
 	}.run(ctx)
 	if err == nil {
