@@ -21,7 +21,7 @@ var receivers = []any{
 	(*ICETransportPolicy)(nil), (*ICECredentialType)(nil), (*DTLSRole)(nil), (*DTLSTransportState)(nil),
 	(*SCTPTransportState)(nil), (*DataChannelState)(nil), (*PeerConnectionState)(nil), (*SignalingState)(nil),
 	(*NetworkType)(nil), (*StatsTimestamp)(nil), (*DTLSTransportStats)(nil), (*Error)(nil),
-	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil), (*Listener)(nil),
+	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil), (*SCTPCapabilities)(nil), (*Listener)(nil),
 }
 
 // fineOnZero return no error on a zero receiver, for zero arguments or those
@@ -29,7 +29,7 @@ var receivers = []any{
 var fineOnZero = []string{
 	"ICEServer.MarshalJSON", "ICECandidate.MarshalJSON", "ICERole.MarshalText", "ICECandidateType.MarshalText",
 	"ICETransportState.MarshalText", "DTLSTransportState.MarshalText", "DataChannelState.MarshalText",
-	"ICETransportPolicy.MarshalJSON", "ICECredentialType.MarshalJSON",
+	"ICETransportPolicy.MarshalJSON", "ICECredentialType.MarshalJSON", "SCTPCapabilities.MarshalJSON",
 	"SettingEngine.SetICEAddressRewriteRules", "SettingEngine.SetICERenomination",
 	"SettingEngine.SetEphemeralUDPPortRange", "Error.Unwrap", "DataLostError.Unwrap",
 }

@@ -85,6 +85,8 @@ var badValues = []badValue{
 	{"ICECredentialType.UnmarshalJSON", "another text", into(ICECredentialTypeOauth, (*ICECredentialType).UnmarshalJSON, `"secret"`), ErrUnknownType, "secret"},
 	{"ICEServer.UnmarshalJSON", "no JSON", into(ICEServer{Username: "x"}, (*ICEServer).UnmarshalJSON, "{"), ErrInvalidArgument, "ICEServer"},
 	{"ICEServer.UnmarshalJSON", "a number for a URL", into(ICEServer{Username: "x"}, (*ICEServer).UnmarshalJSON, `{"username":"y","urls":[1]}`), ErrInvalidArgument, "urls"},
+	{"SCTPCapabilities.UnmarshalJSON", "no JSON", into(SCTPCapabilities{MaxMessageSize: 1}, (*SCTPCapabilities).UnmarshalJSON, "{"), ErrInvalidArgument, "SCTPCapabilities"},
+	{"SCTPCapabilities.UnmarshalJSON", "a negative size", into(SCTPCapabilities{MaxMessageSize: 1}, (*SCTPCapabilities).UnmarshalJSON, `{"sctpInit":"x","maxMessageSize":-1}`), ErrInvalidArgument, "maxMessageSize"},
 	{"GenerateCertificate", "no key", returning(func() (*Certificate, error) { return GenerateCertificate(nil) }), ErrInvalidArgument, "key"},
 	{"GenerateCertificate", "a nil pointer for a key", returning(func() (*Certificate, error) { return GenerateCertificate((*ecdsa.PrivateKey)(nil)) }), ErrInvalidArgument, "ECDSA key"},
 	{"NewCertificate", "no key", returning(func() (*Certificate, error) { return NewCertificate(nil, x509.Certificate{}) }), ErrInvalidArgument, "key"},
@@ -122,7 +124,8 @@ func TestBadValuesAreRefusedAndChangeNothing(t *testing.T) {
 var marshalAnything = []string{
 	"DTLSTransportState.MarshalText", "DataChannelState.MarshalText", "ICECandidateType.MarshalText",
 	"ICERole.MarshalText", "ICETransportState.MarshalText", "ICETransportPolicy.MarshalJSON",
-	"ICECredentialType.MarshalJSON", "ICEServer.MarshalJSON", "ICECandidate.MarshalJSON", "SCTPCapabilities.MarshalJSON",
+	"ICECredentialType.MarshalJSON", "ICEServer.MarshalJSON", "ICECandidate.MarshalJSON",
+	"SCTPCapabilities.MarshalJSON",
 }
 
 // exportedCall is a function or a method of an exported type.

@@ -190,9 +190,9 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	defer release() // it may be called again
 	assoc, filter, err := associationStart{
 		source: t.source, config: t.filterConfig(), attach: t.attach,
-		options: append(t.settings.sctpClientOptions(), t.weights.Option(), 
-			sctp.WithMaxMessageSize(min(t.remoteMax, math.MaxInt32))) // the module's int may have 32 bits,
-		local:   t.init.signaled(), remote: t.remoteInit,
+		options: append(t.settings.sctpClientOptions(), t.weights.Option(),
+			sctp.WithMaxMessageSize(min(t.remoteMax, math.MaxInt32))), // the module's int may have 32 bits
+		local: t.init.signaled(), remote: t.remoteInit,
 	}.run(ctx)
 	if err == nil {
 		err = t.connected(assoc)

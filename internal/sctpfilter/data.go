@@ -26,12 +26,14 @@ type stream struct {
 	packet uint64 // the last packet with data for it
 	fresh  int    // messages that this packet completed
 
-	discard   bool // throw away what comes
-	asked     bool // the peer's reset has been handed on, and was not yet seen
-	gone      bool // after that reset, the association does not know the stream any more
-	reset     bool // our own reset has been sent
-	forwarded int  // fragments given up by FORWARD-TSN since the last agreement with the association
-	refused   int  // chunks sent back because they came too early after a reset
+	discard   bool   // throw away what comes
+	asked     bool   // the peer's reset has been handed on, and was not yet seen
+	gone      bool   // after that reset, the association does not know the stream any more
+	reset     bool   // our own reset has been sent
+	floor     uint32 // ordered messages below were given up; valid if floored
+	floored   bool
+	forwarded int // fragments given up by FORWARD-TSN since the last agreement with the association
+	refused   int // chunks sent back because they came too early after a reset
 }
 
 // inbound is what the filter knows of the peer's data. The mutex guards it
@@ -146,7 +148,7 @@ func (f *Filter) data(p, raw []byte) (stays bool) {
 		f.counts.duplicates.Add(1)
 
 		return true // the association answers it with a SACK
-	case place == tsnNext && d.full(&f.cfg):
+	case place == tsnNext && d.full():
 		f.counts.refused.Add(1)
 		if c.tsn == d.window.cumulative+1 {
 			d.keep(p, raw)
@@ -192,12 +194,19 @@ func (f *Filter) data(p, raw []byte) (stays bool) {
 // not go on like that.
 func (f *Filter) account(s *stream, c *dataChunk) (overflows bool) {
 	d, size := &f.in, c.size()
-	complete := c.flag(flagBegin) && c.flag(flagEnd)
+	part := c.fragment()
+	if s.floored && !part.unordered && d.below(part.message, s.floor) {
+		return false // the association drops the rest of a message that was given up
+	}
+	if s.floored && !part.unordered && d.below(s.floor+tsnReach, part.message) {
+		s.floor = part.message - tsnReach // before the numbers come round to it
+	}
+	complete := part.begin && part.end
 	if complete {
 		overflows = f.cfg.MaxMessage != 0 && size > f.cfg.MaxMessage
 	} else {
 		count, bytes := len(s.parts.fragments), s.parts.bytes
-		complete, overflows = s.parts.add(c.fragment(), f.cfg.MaxMessage)
+		complete, overflows = s.parts.add(part, f.cfg.MaxMessage)
 		if !complete && s.parts.bytes == bytes {
 			return false // the association drops a second one for the same place
 		}
@@ -221,13 +230,14 @@ func (f *Filter) account(s *stream, c *dataChunk) (overflows bool) {
 
 // dead tells whether fragments pile up that can never become a message. A
 // sender that may not interleave has one unfinished message at most behind the
-// cumulative TSN, else one ordered and one unordered.
+// cumulative TSN, else one ordered and one unordered, and the rest of one that
+// was given up, which stays until the next is.
 func (d *inbound) dead(s *stream, limit int) bool {
 	count, bytes := int(d.agreed.buffer)/256+1024, 0
 	if limit != 0 {
 		count, bytes = limit/256+1024, limit+overflowSlack
 		if d.agreed.interleaved() {
-			bytes += limit
+			bytes += 2 * limit
 		}
 	}
 	if len(s.parts.fragments) <= count && (bytes == 0 || s.parts.bytes <= bytes) {
@@ -264,7 +274,7 @@ func (f *Filter) forwardTSN(raw []byte) (stays bool) {
 	if kind == chunkIForwardTSN {
 		for ; len(b) > 0; b = b[iForwardEntryLen:] {
 			unordered, message := b[3]&1 != 0, binary.BigEndian.Uint32(b[4:])
-			f.giveUp(binary.BigEndian.Uint16(b), func(p *fragment) bool {
+			f.giveUp(binary.BigEndian.Uint16(b), unordered, message, func(p *fragment) bool {
 				return p.unordered == unordered && !before(message, p.message)
 			})
 		}
@@ -273,7 +283,7 @@ func (f *Filter) forwardTSN(raw []byte) (stays bool) {
 	}
 	for ; len(b) > 0; b = b[forwardEntryLen:] {
 		message := binary.BigEndian.Uint16(b[2:])
-		f.giveUp(binary.BigEndian.Uint16(b), func(p *fragment) bool {
+		f.giveUp(binary.BigEndian.Uint16(b), false, uint32(message), func(p *fragment) bool {
 			return !p.unordered && !before16(message, uint16(p.message))
 		})
 	}
@@ -286,15 +296,29 @@ func (f *Filter) forwardTSN(raw []byte) (stays bool) {
 	return true
 }
 
-// giveUp drops fragments of a stream that a FORWARD-TSN names. What stood
-// behind them may be readable now.
-func (f *Filter) giveUp(id uint16, match func(*fragment) bool) {
-	if s := f.in.streams[id]; s != nil {
-		f.in.drop(s, match)
-		if !s.discard && !s.gone {
-			f.now.touch(id)
-		}
+// giveUp drops fragments of a stream that a FORWARD-TSN names, up to a
+// message. What stood behind them may be readable now.
+func (f *Filter) giveUp(id uint16, unordered bool, message uint32, match func(*fragment) bool) {
+	s := f.in.streams[id]
+	if s == nil {
+		return
 	}
+	f.in.drop(s, match)
+	if !unordered && (!s.floored || f.in.below(s.floor, message+1)) {
+		s.floor, s.floored = message+1, true
+	}
+	if !s.discard && !s.gone {
+		f.now.touch(id)
+	}
+}
+
+// below compares the numbers of ordered messages: 16 bits of them, or 32.
+func (d *inbound) below(a, b uint32) bool {
+	if d.agreed.interleaved() {
+		return before(a, b)
+	}
+
+	return before16(uint16(a), uint16(b))
 }
 
 func (d *inbound) drop(s *stream, match func(*fragment) bool) {

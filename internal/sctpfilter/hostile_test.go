@@ -63,11 +63,7 @@ func TestHostilePeerAndFilterAgree(t *testing.T) {
 					b.mu.Unlock()
 				}
 				// A chunk that has come already, so that there is a last SACK.
-				again := dataOf(d.window.cumulative, 1, 3|flagImmediate, 0, []byte("again"))
-				if interleave {
-					again = iDataOf(d.window.cumulative, 1, 3|flagImmediate, 0, 0, []byte("again"))
-				}
-				b.pipe.Inject(packet(defaultPorts, own, again))
+				b.pipe.Inject(again(b, interleave))
 				time.Sleep(time.Second)
 				require.Nil(t, b.filter.LocalAbort())
 				sack := d.receiver.last

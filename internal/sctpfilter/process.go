@@ -114,8 +114,7 @@ func fingerprint(raw []byte) [3]uint32 {
 
 // chunk decides about one chunk and returns how much of it stays, in bytes.
 func (f *Filter) chunk(p, raw []byte, up bool) int {
-	kind := raw[0]
-	stays := true
+	kind, stays := raw[0], false
 	switch kind {
 	case chunkData, chunkIData, chunkForwardTSN, chunkIForwardTSN, chunkReconfig:
 		if !up {
@@ -163,7 +162,7 @@ func (f *Filter) ask(p []byte) {
 			continue
 		}
 		place := d.window.place(c.tsn)
-		if place == tsnKnown || place == tsnFar || place == tsnNext && d.full(&f.cfg) {
+		if place == tsnKnown || place == tsnFar || place == tsnNext && d.full() {
 			continue
 		}
 		s := d.streams[c.stream]

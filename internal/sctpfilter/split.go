@@ -47,7 +47,7 @@ func (f *Filter) unkeep() {
 	d := &f.in
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if !d.full(&f.cfg) {
+	if !d.full() {
 		f.waiting = append([][]byte{d.kept}, f.waiting...)
 		d.kept = nil
 	}

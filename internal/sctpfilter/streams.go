@@ -59,17 +59,14 @@ func (f *Filter) rouse() {
 }
 
 // know enters a stream.
-func (d *inbound) know(id uint16) *stream {
-	s := d.streams[id]
-	if s == nil && id != Sink {
-		if d.streams == nil {
-			d.streams = make(map[uint16]*stream)
-		}
-		s = &stream{}
-		d.streams[id] = s
+func (d *inbound) know(id uint16) {
+	if d.streams[id] != nil || id == Sink {
+		return
 	}
-
-	return s
+	if d.streams == nil {
+		d.streams = make(map[uint16]*stream)
+	}
+	d.streams[id] = &stream{}
 }
 
 // Opened tells of a stream that our side opens: it is known from now on. It
@@ -118,7 +115,7 @@ func (f *Filter) change(id uint16, change func(*inbound, *stream)) {
 	if !f.closed.Load() && !f.view.has(ending) {
 		update = d.update()
 	}
-	kept := len(d.kept) > 0 && !d.roused && !d.full(&f.cfg)
+	kept := len(d.kept) > 0 && !d.roused && !d.full()
 	d.roused = d.roused || kept
 	d.mu.Unlock()
 	if kept {

@@ -322,3 +322,26 @@ func TestOverflow(t *testing.T) {
 		})
 	}
 }
+
+// What comes of a message after it was given up the association drops, and
+// does not count; nor does the number's next round.
+func TestGivenUpMessagesComeNoMore(t *testing.T) {
+	f, near, _, _ := newReading(t, Config{}, plainExtensions...)
+	tsn := uint32(1000)
+	next := func(flags byte, ssn uint16) {
+		readOne(t, f, near, packet(defaultPorts, 1, dataOf(tsn, 1, flags, ssn, []byte("x"))))
+		tsn++
+	}
+	next(flagBegin, 0)
+	readOne(t, f, near, packet(defaultPorts, 1, forward(chunkForwardTSN, tsn, 0, 1, 0, 0)))
+	tsn++
+	next(flagEnd, 0)
+	_, size := f.Unread(1)
+	assert.Zero(t, size)
+	for ssn := 1; ssn < 70000; ssn += 100 {
+		next(flagBegin|flagEnd, uint16(ssn))
+		messages, _ := f.Unread(1)
+		require.Equal(t, 1, messages, ssn)
+		f.Took(1, 1)
+	}
+}

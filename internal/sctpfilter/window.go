@@ -31,7 +31,7 @@ func (w *receiverWindow) judge(unread, limit int) {
 // full tells whether data above the highest TSN is refused. The association
 // would drop it without a word if its buffer is full, and the filter must not
 // count that.
-func (d *inbound) full(cfg *Config) bool {
+func (d *inbound) full() bool {
 	w, buffer := &d.receiver, int(d.agreed.buffer)
 
 	return w.closed || d.fragments >= maxFragments ||
