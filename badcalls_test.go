@@ -218,6 +218,27 @@ var badWhenGathered = []badCall{
 		return second(s.connecting.DetachWithDeadline())
 	}, ErrInvalidState, "DetachDataChannels"},
 	{"DTLSTransport.Start", "ICE not started", func(s *badSite) error { return s.dtls.Start(goodDTLS) }, ErrInvalidState, "ICE transport is new"},
+	{"DataChannel.NetConn", "a channel that is connecting", func(s *badSite) error { return second(s.connecting.NetConn()) }, ErrInvalidState, "not open yet"},
+	{"DataChannel.MessageConn", "a channel that is connecting", func(s *badSite) error { return second(s.connecting.MessageConn()) }, ErrInvalidState, "not open yet"},
+	{"Listener.Accept", "a listener that is closed", func(s *badSite) error {
+		l, err := s.sctp.Listen()
+		if err == nil {
+			err = l.Close()
+		}
+		if err != nil {
+			return err
+		}
+
+		return second(l.Accept())
+	}, ErrClosed, "closed"},
+	{"Listener.AcceptContext", "no context", func(s *badSite) error {
+		l, err := s.sctp.Listen()
+		if err != nil {
+			return err
+		}
+
+		return second(l.AcceptContext(noContext))
+	}, ErrInvalidArgument, "nil context"},
 }
 
 // badWhenICEConnected comes before DTLS is started.
@@ -315,6 +336,7 @@ var badWhenConnected = []badCall{
 
 // badWhenStopped comes after Stop and Run.
 var badWhenStopped = []badCall{
+	{"SCTPTransport.Listen", "a transport that has ended", func(s *badSite) error { return second(s.sctp.Listen()) }, ErrInvalidState, "transport has ended"},
 	{"ICEGatherer.Gather", "a closed gatherer", func(s *badSite) error { return s.gatherer.Gather() }, ErrInvalidState, "gatherer is closed"},
 	{"ICEGatherer.GatherContext", "a closed gatherer", func(s *badSite) error { return second(s.gatherer.GatherContext(deadContext)) }, ErrInvalidState, "gatherer is closed"},
 	{"ICEGatherer.GetLocalParameters", "a closed gatherer", func(s *badSite) error { return second(s.gatherer.GetLocalParameters()) }, ErrClosed, "closed"},

@@ -185,6 +185,6 @@ var refuseReceiversOnly = []string{
 	"ICETransport.Stop", "ICETransport.GracefulStop", "ICETransport.GetSelectedCandidatePair",
 	"DTLSTransport.Stop", "DTLSTransport.GracefulStop", "DTLSTransport.GetLocalParameters",
 	"SCTPTransport.Stop", "SCTPTransport.GracefulStop",
-	"DataChannel.Close", "DataChannel.GracefulClose",
-	"Error.Unwrap",
+	"DataChannel.Close", "DataChannel.GracefulClose", "Listener.Close",
+	"Error.Unwrap", "DataLostError.Unwrap",
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"sync/atomic"
 
 	"github.com/pion/datachannel"
 	"github.com/pion/sctp"
@@ -29,18 +30,19 @@ type DataChannel struct {
 	settings *DataChannelSettings
 	params   DataChannelParameters
 
-	inbox   inbox
-	outbox  outbox
-	reading chan struct{} // closed when the reader has left
+	inbox  inbox
+	outbox outbox
+	counts channelCounts
+	acked  atomic.Bool // the peer knows the channel
 
 	// callbacks delivers messages, the error and the close in this order.
 	callbacks lifecycle.Queue
 
 	// Guarded by life.mu.
 	id       *uint16
-	stream   *sctp.Stream
+	raw      *sctp.Stream
+	closing  bool   // by our own Close
 	longest  uint32 // message that the peer takes, in bytes; since open
-	reader   bool   // has been started
 	detached *datachannel.DataChannel
 	dialed   once
 	opened   once
@@ -66,10 +68,6 @@ func (o *once) ready() func() {
 
 	return o.handler
 }
-
-// priorityNormal is the weight of a channel that asks for none.
-// https://www.rfc-editor.org/rfc/rfc8831#section-6.4
-const priorityNormal = 256
 
 // NewDataChannel makes a channel and opens it as soon as the association is
 // there; it may be made before. It does not wait: OnOpen tells when the peer
@@ -105,22 +103,15 @@ func (t *SCTPTransport) newDataChannel(op string, params DataChannelParameters) 
 		return nil, opError(op, err)
 	}
 
-	return t.makeChannel(op, params)
+	return t.makeChannel(op, params, false)
 }
 
 // makeChannel makes a channel that is still connecting. Its id, if it has one,
-// and its place are taken.
-func (t *SCTPTransport) makeChannel(op string, params DataChannelParameters) (*DataChannel, error) {
+// and its place are taken. remote is one that the peer opens, on a stream that
+// is there already.
+func (t *SCTPTransport) makeChannel(op string, params DataChannelParameters, remote bool) (*DataChannel, error) {
 	if cause := t.life.group.Cause(); cause != nil {
 		return nil, refuse(op, ErrInvalidState, "transport has ended: %w", cause)
-	}
-	t.streams.reap()
-	if err := t.streams.reserve(params.ID); err != nil {
-		if errors.Is(err, ErrInvalidArgument) {
-			return nil, opError(op, err)
-		}
-
-		return nil, refuse(op, ErrInvalidState, "%w", err)
 	}
 	c := &DataChannel{
 		life: newLife("datachannel", channelTransitions,
@@ -129,8 +120,15 @@ func (t *SCTPTransport) makeChannel(op string, params DataChannelParameters) (*D
 		settings: &t.settings.DataChannel,
 		params:   params,
 		id:       clonePointer(params.ID),
-		reading:  make(chan struct{}),
 		isOpened: make(chan struct{}),
+	}
+	t.streams.reap()
+	if err := t.streams.reserve(c, params.ID, remote); err != nil {
+		if errors.Is(err, ErrInvalidArgument) {
+			return nil, opError(op, err)
+		}
+
+		return nil, refuse(op, ErrInvalidState, "%w", err)
 	}
 	c.params.MaxRetransmits = clonePointer(params.MaxRetransmits)
 	c.params.MaxPacketLifeTime = clonePointer(params.MaxPacketLifeTime)
@@ -166,19 +164,38 @@ func (c *DataChannel) open() error {
 	if err != nil {
 		return err
 	}
-	stream, err := assoc.OpenStream(id, sctp.PayloadTypeWebRTCBinary)
+	open := &stream{id: id, channel: c, detached: c.settings.Detach}
+	if !c.sctp.streams.add(open) {
+		return ErrClosed
+	}
+	raw, err := c.sctp.openStream(assoc, id, c.settings.Detach)
 	if err != nil {
 		return c.sctp.life.causeOr(err)
 	}
-	if c.params.Negotiated {
-		c.setReliability(stream)
-	} else if err = c.writeOpen(stream); err != nil {
-		return and(err, stream.Close())
+	c.sctp.filter.Opened(id)
+	c.sctp.weights.SetWeight(id, c.params.Priority)
+	switch {
+	case c.params.Negotiated:
+		c.setReliability(raw)
+	case c.life.group.Cause() != nil:
+		err = ErrClosed
+	default:
+		err = c.writeOpen(raw)
+	}
+	if err != nil {
+		// Nothing was sent, so the peer would never answer a reset.
+		c.sctp.streams.remove(open)
+		c.sctp.gone(id)
+
+		return err
+	}
+	if !c.sctp.streams.opened(open, raw) {
+		return and(ErrClosed, raw.Close())
 	}
 	// RFC 8832 6: a negotiated channel is open at once, any other when the
 	// peer has acknowledged. A detached one reads the acknowledgement itself.
 	// https://www.rfc-editor.org/rfc/rfc8832#section-6
-	c.attach(stream, c.params.Negotiated || c.settings.Detach)
+	c.attach(raw, c.params.Negotiated || c.settings.Detach)
 
 	return nil
 }
@@ -190,7 +207,7 @@ func (c *DataChannel) takeID() (uint16, error) {
 	if known != nil {
 		return *known, nil
 	}
-	id, err := c.sctp.streams.allocate()
+	id, err := c.sctp.streams.allocate(c)
 	if err != nil {
 		return 0, err
 	}
@@ -209,19 +226,19 @@ func (c *DataChannel) takeID() (uint16, error) {
 	return id, nil
 }
 
-func (c *DataChannel) writeOpen(stream *sctp.Stream) error {
+func (c *DataChannel) writeOpen(raw *sctp.Stream) error {
 	kind, value, err := dcep.TypeOf(c.params.Ordered, c.params.MaxRetransmits, c.params.MaxPacketLifeTime)
 	if err != nil {
 		return err
 	}
 	message, err := dcep.Open{
-		ChannelType: kind, ReliabilityParameter: value, Priority: priorityNormal,
+		ChannelType: kind, ReliabilityParameter: value, Priority: c.params.weight(),
 		Label: c.params.Label, Protocol: c.params.Protocol,
 	}.Marshal()
 	if err != nil {
 		return err
 	}
-	_, err = stream.WriteSCTP(message, sctp.PayloadTypeWebRTCDCEP)
+	_, err = raw.WriteSCTP(message, sctp.PayloadTypeWebRTCDCEP)
 	if errors.Is(err, sctp.ErrOutboundPacketTooLarge) {
 		err = fmt.Errorf("%w: label and protocol", ErrMessageTooLarge)
 	}
@@ -231,7 +248,7 @@ func (c *DataChannel) writeOpen(stream *sctp.Stream) error {
 
 // setReliability is called when the peer has acknowledged: until then messages
 // are sent in order, and reliably. https://www.rfc-editor.org/rfc/rfc8832#section-6
-func (c *DataChannel) setReliability(stream *sctp.Stream) {
+func (c *DataChannel) setReliability(raw *sctp.Stream) {
 	kind, value := sctp.ReliabilityTypeReliable, uint32(0)
 	switch {
 	case c.params.MaxRetransmits != nil:
@@ -239,27 +256,26 @@ func (c *DataChannel) setReliability(stream *sctp.Stream) {
 	case c.params.MaxPacketLifeTime != nil:
 		kind, value = sctp.ReliabilityTypeTimed, uint32(*c.params.MaxPacketLifeTime)
 	}
-	stream.SetReliabilityParams(!c.params.Ordered, kind, value)
+	raw.SetReliabilityParams(!c.params.Ordered, kind, value)
 }
 
-// attach makes the channel open. A channel that was closed in the meantime
-// closes the stream instead.
-func (c *DataChannel) attach(stream *sctp.Stream, acknowledged bool) {
-	c.outbox.attach(stream)
+// attach makes the channel open, unless it was closed in the meantime.
+func (c *DataChannel) attach(raw *sctp.Stream, acknowledged bool) {
+	c.outbox.attach(raw)
 	longest := c.sctp.GetCapabilities().MaxMessageSize
 	c.life.mu.Lock()
 	moved := c.life.moveLocked(DataChannelStateOpen)
 	if moved {
-		c.stream, c.longest = stream, longest
-		c.reader = !c.settings.Detach
+		c.raw, c.longest = raw, longest
 		c.dialed.due = true
 		if f := c.dialed.ready(); f != nil {
 			c.life.group.Handle(f)
 		}
 	}
+	id := c.id
 	c.life.mu.Unlock()
 	if !moved {
-		_ = stream.Close()
+		c.sctp.abandon(*id)
 
 		return
 	}
@@ -267,23 +283,25 @@ func (c *DataChannel) attach(stream *sctp.Stream, acknowledged bool) {
 		c.acknowledged()
 	}
 	if !c.settings.Detach {
-		c.life.group.Go(func() { c.read(stream) })
+		c.inbox.attach(raw)
 	}
 }
 
 // acknowledged tells that the peer knows the channel.
 func (c *DataChannel) acknowledged() {
-	c.life.mu.Lock()
-	defer c.life.mu.Unlock()
-	if c.opened.due {
+	if c.acked.Swap(true) {
 		return
 	}
+	c.life.mu.Lock()
+	defer c.life.mu.Unlock()
 	c.opened.due = true
 	close(c.isOpened)
 	if f := c.opened.ready(); f != nil {
 		c.life.group.Handle(f)
 	}
 }
+
+func (c *DataChannel) isAcknowledged() bool { return c.acked.Load() }
 
 // Close closes the channel: what was sent is delivered first, then both sides
 // see it closed. It does not wait. A channel that is still connecting is
@@ -294,24 +312,34 @@ func (c *DataChannel) Close() error {
 		return err
 	}
 	c.life.mu.Lock()
-	stream, reader := c.stream, c.reader
-	moved := stream != nil && c.life.moveLocked(DataChannelStateClosing)
+	raw := c.raw
+	moved := raw != nil && c.life.moveLocked(DataChannelStateClosing)
+	c.closing = c.closing || moved
 	c.life.mu.Unlock()
 	switch {
-	case stream == nil:
+	case raw == nil:
 		c.end(ErrClosed)
 	case moved:
-		c.inbox.discard()
 		c.outbox.wake()
-		err := stream.Close()
-		if err != nil || !reader {
-			// The association takes no reset any more, or nobody reads the
-			// peer's answer to it.
-			c.end(ErrClosed)
-		}
+		c.outbox.close()
+		c.inbox.discard()
 	}
 
 	return nil
+}
+
+// closeStream resets our direction, as the outbox does when nothing is being
+// written. After our own Close nobody wants what still comes.
+func (c *DataChannel) closeStream() {
+	c.life.mu.Lock()
+	id, ours := *c.id, c.closing
+	c.life.mu.Unlock()
+	_, err := c.sctp.closeStream(id)
+	if ours && (err != nil || c.settings.Detach) {
+		// The association takes no reset any more, or nobody reads the peer's
+		// answer to it.
+		c.end(ErrClosed)
+	}
 }
 
 // GracefulClose is Shutdown without a limit, and waits for the handlers. It
@@ -340,40 +368,63 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 		err = c.sctp.life.group.Cause() // an end of the transport closes too
 	}
 	if err != nil && lost > 0 {
-		err = &Error{Op: op, Err: fmt.Errorf("%w: %d bytes were not acknowledged", err, lost)}
+		err = &Error{Op: op, Err: &DataLostError{int(lost), err}} //nolint:gosec // within the budget
 	}
 
 	return opError(op, and(err, c.life.tasksDone(ctx)))
 }
 
-// lowerEnded ends the channel with its transport. After the peer's graceful
-// end, what has arrived is received first: the streams do not block any more.
-func (c *DataChannel) lowerEnded(cause error) {
-	c.life.mu.Lock()
-	reader := c.reader
-	c.life.mu.Unlock()
-	if reader && cause == io.EOF { //nolint:errorlint // of this one the streams know, see gracefulEnd
-		c.inbox.unlimit()
-		<-c.reading
+// readable and resetting come from the association; see the interface.
+func (c *DataChannel) readable()  { c.inbox.readable() }
+func (c *DataChannel) resetting() { c.inbox.reset() }
+
+// failed ends the channel, and resets its stream, for what the peer has sent.
+func (c *DataChannel) failed(err error) { c.end(opError("datachannel receive", err)) }
+
+// peerReset ends the channel when the peer has closed it, or answered our
+// close, and everything that it had sent is with us. If the association itself
+// ends, its end says why.
+func (c *DataChannel) peerReset() {
+	if c.sctp.isShutting() {
+		return
 	}
+	c.life.mu.Lock()
+	cause, id := io.EOF, c.id
+	if c.life.state == DataChannelStateClosing {
+		cause = ErrClosed
+	}
+	c.life.moveLocked(DataChannelStateClosing)
+	c.life.mu.Unlock()
+	// RFC 8831 6.7: the answer is a reset of our own direction.
+	// https://www.rfc-editor.org/rfc/rfc8831#section-6.7
+	c.outbox.close()
+	c.sctp.peerReset(*id)
 	c.end(cause)
 }
+
+// lowerEnded ends the channel with its transport. What has come stays to be
+// received.
+func (c *DataChannel) lowerEnded(cause error) { c.finish(cause, false) }
 
 // reap ends a channel whose stream the program has closed by what Detach gave
 // it, and the peer too.
 func (c *DataChannel) reap() (ended bool) {
 	c.life.mu.Lock()
-	stream := c.stream
+	raw := c.raw
 	c.life.mu.Unlock()
-	if stream != nil && stream.State() == sctp.StreamStateClosed {
+	if raw != nil && raw.State() == sctp.StreamStateClosed {
 		c.end(io.EOF)
 	}
 
 	return c.life.group.Cause() != nil
 }
 
-// end closes the channel for good.
-func (c *DataChannel) end(cause error) {
+// end closes the channel for good, in a transport that goes on.
+func (c *DataChannel) end(cause error) { c.finish(cause, true) }
+
+// finish closes the channel for good. If the association is still there, our
+// part in the stream ends too.
+func (c *DataChannel) finish(cause error, associated bool) {
 	c.life.mu.Lock()
 	c.life.moveLocked(DataChannelStateClosed)
 	c.life.mu.Unlock()
@@ -382,8 +433,11 @@ func (c *DataChannel) end(cause error) {
 		c.life.mu.Lock()
 		id := c.id
 		c.life.mu.Unlock()
-		c.sctp.streams.release(id)
-		c.inbox.end(cause)
+		c.inbox.end(cause, associated)
+		if id != nil && associated {
+			c.sctp.abandon(*id)
+		}
+		c.sctp.streams.leave(c, id)
 		c.outbox.wake()
 		c.postClosed(cause)
 	})

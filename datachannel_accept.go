@@ -2,7 +2,11 @@ package webrtc
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io"
+	"os"
+	"time"
 
 	"github.com/pion/sctp"
 
@@ -117,30 +121,85 @@ func dataChannel(c channel) *DataChannel {
 	return d
 }
 
-// acceptStream makes a channel of a stream that the peer has opened. A stream
-// that does not begin as a channel must is reset, and nothing else is touched.
-func (t *SCTPTransport) acceptStream(stream *sctp.Stream) {
-	id := stream.StreamIdentifier()
+// declare makes a channel of a stream that the peer has begun, once its first
+// message has come. A stream that does not begin as a channel must is reset,
+// and nothing else is touched.
+func (t *SCTPTransport) declare(open *stream) {
 	t.streams.reap()
-	if t.streams.known(id) {
-		return // negotiated, and made by us in the meantime
-	}
-	c, err := t.acceptChannel(stream, id)
-	if err != nil {
-		t.log.Warnf("stream %d is refused: %v", id, err)
-		_ = stream.Close()
+	c, complete, err := t.acceptChannel(open)
+	switch {
+	case err != nil:
+		t.refuse(open, err)
 		if c != nil {
 			c.end(opError("datachannel accept", err))
 		}
-
-		return
+	case complete && t.streams.declare(open, c):
+		t.announce(c, open)
+	case c != nil:
+		c.end(errNotDeclared)
 	}
+}
+
+// acceptChannel reads the first message of a stream, if it is complete.
+func (t *SCTPTransport) acceptChannel(open *stream) (c *DataChannel, complete bool, err error) {
+	n, _, err := open.raw.ReadSCTP(nil)
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, false, nil
+	case !errors.Is(err, io.ErrShortBuffer):
+		return nil, false, err
+	case n > int(t.settings.SCTP.MaxMessageSize):
+		return nil, false, ErrMessageTooLarge
+	}
+	data := make([]byte, n)
+	n, ppid, err := open.raw.ReadSCTP(data)
+	if err != nil {
+		return nil, false, err
+	}
+	t.filter.Took(open.id, n)
+	if ppid != sctp.PayloadTypeWebRTCDCEP {
+		return nil, false, fmt.Errorf("the first message is of kind %d, not DCEP", ppid)
+	}
+	message, err := dcep.ParseOpen(data[:n])
+	if err != nil {
+		return nil, false, err
+	}
+	ordered, maxRetransmits, maxPacketLifeTime := message.Reliability()
+	c, err = t.makeChannel("datachannel accept", DataChannelParameters{
+		Label: message.Label, Protocol: message.Protocol, ID: &open.id, Priority: message.Priority,
+		Ordered: ordered, MaxRetransmits: maxRetransmits, MaxPacketLifeTime: maxPacketLifeTime,
+	}, true)
+
+	return c, err == nil, err
+}
+
+// announce acknowledges a channel of the peer's, opens it, and hands it to the
+// program.
+func (t *SCTPTransport) announce(c *DataChannel, open *stream) {
+	open.raw.SetDefaultPayloadType(sctp.PayloadTypeWebRTCBinary)
+	if t.settings.DataChannel.Detach {
+		t.streams.handOver(open)
+		_ = open.raw.SetReadDeadline(time.Time{}) // the program reads, and waits
+	}
+	acknowledge := func() {
+		if _, err := open.raw.WriteSCTP(dcep.Ack(), sctp.PayloadTypeWebRTCDCEP); err != nil {
+			c.end(c.sctp.life.causeOr(err))
+		}
+	}
+	if t.blocksWrites() {
+		t.life.group.Go(acknowledge) // it may have to wait for this very goroutine
+	} else {
+		acknowledge()
+	}
+	c.setReliability(open.raw)
+	t.weights.SetWeight(open.id, c.params.Priority)
+	c.attach(open.raw, true)
 	t.life.mu.Lock()
 	opened := t.onOpened
 	t.life.mu.Unlock()
 	handler, ok := t.accepted.put(c)
 	if !ok {
-		t.log.Warnf("channel %d is closed: nobody accepts channels", id)
+		t.log.Warnf("channel %d is closed: nobody accepts channels", open.id)
 		_ = c.Close()
 
 		return
@@ -151,34 +210,4 @@ func (t *SCTPTransport) acceptStream(stream *sctp.Stream) {
 	if opened != nil {
 		t.life.group.Handle(func() { opened(c) })
 	}
-}
-
-func (t *SCTPTransport) acceptChannel(stream *sctp.Stream, id uint16) (*DataChannel, error) {
-	data, ppid, err := readStream(stream, make([]byte, firstRead), int(t.settings.SCTP.MaxMessageSize))
-	if err != nil {
-		return nil, err
-	}
-	if ppid != sctp.PayloadTypeWebRTCDCEP {
-		return nil, fmt.Errorf("the first message is of kind %d, not DCEP", ppid)
-	}
-	open, err := dcep.ParseOpen(data)
-	if err != nil {
-		return nil, err
-	}
-	ordered, maxRetransmits, maxPacketLifeTime := open.Reliability()
-	c, err := t.makeChannel("datachannel accept", DataChannelParameters{
-		Label: open.Label, Protocol: open.Protocol, ID: &id,
-		Ordered: ordered, MaxRetransmits: maxRetransmits, MaxPacketLifeTime: maxPacketLifeTime,
-	})
-	if err != nil {
-		return nil, err
-	}
-	stream.SetDefaultPayloadType(sctp.PayloadTypeWebRTCBinary)
-	if _, err = stream.WriteSCTP(dcep.Ack(), sctp.PayloadTypeWebRTCDCEP); err != nil {
-		return c, err
-	}
-	c.setReliability(stream)
-	c.attach(stream, true)
-
-	return c, nil
 }

@@ -31,6 +31,10 @@ func (c *DataChannel) MaxPacketLifeTime() *uint16 {
 // limited.
 func (c *DataChannel) MaxRetransmits() *uint16 { return clonePointer(c.parameters().MaxRetransmits) }
 
+// Priority returns the channel's weight beside the others of its association;
+// see DataChannelParameters. It is never 0.
+func (c *DataChannel) Priority() uint16 { return c.parameters().weight() }
+
 // parameters never change.
 func (c *DataChannel) parameters() DataChannelParameters {
 	if c == nil {
@@ -127,10 +131,10 @@ func (c *DataChannel) DetachWithDeadline() (datachannel.ReadWriteCloserDeadliner
 		return nil, refuse(op, ErrInvalidState, "not enabled by SettingEngine.DetachDataChannels")
 	}
 	c.life.mu.Lock()
-	stream, detached := c.stream, c.detached
+	raw, detached := c.raw, c.detached
 	c.life.mu.Unlock()
 	switch {
-	case stream == nil:
+	case raw == nil:
 		return nil, refuse(op, ErrInvalidState, "the channel is not open")
 	case detached != nil:
 		return detached, nil
@@ -140,10 +144,10 @@ func (c *DataChannel) DetachWithDeadline() (datachannel.ReadWriteCloserDeadliner
 		return nil, opError(op, err)
 	}
 	// Negotiated, so that it does not announce the channel again.
-	detached, err = datachannel.Client(stream, &datachannel.Config{
+	detached, err = datachannel.Client(raw, &datachannel.Config{
 		ChannelType:          datachannel.ChannelType(kind),
 		ReliabilityParameter: value,
-		Priority:             priorityNormal,
+		Priority:             c.params.weight(),
 		Negotiated:           true,
 		Label:                c.params.Label,
 		Protocol:             c.params.Protocol,

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"sync"
+	"sync/atomic"
 
 	"github.com/pion/sctp"
 
@@ -12,88 +13,287 @@ import (
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
 
-const (
-	// firstRead is the size of the buffer that a message is read into, in
-	// bytes; a larger one is read into memory of its own size.
-	firstRead = 1024
-
-	// Bounds of what waits for the program, in messages and bytes. When one is
-	// reached the channel is not read until something was received, and the
-	// association's window closes.
-	maxInboxMessages = 256
-	maxInboxBytes    = 1 << 20
-)
-
-// inbox holds the messages of a channel until the program takes them, by its
-// handler or by receiving.
+// inbox is the receiving side of a channel. Messages stay with the stream, and
+// in the association's window, until the program takes them; only what the peer
+// has sent before it closed the channel is moved here, since the window does
+// not count it any more.
 type inbox struct {
 	c *DataChannel
 
+	// turn holds a token while somebody reads the stream. Whoever gives it back
+	// does what has fallen due meanwhile: see serve.
+	turn chan struct{}
+	due  atomic.Bool
+
 	mu        sync.Mutex
-	messages  []DataChannelMessage
-	bytes     int
+	stream    *sctp.Stream         // nil while there is none to read
+	rest      []DataChannelMessage // read from the stream, to be taken before it
+	kept      *keptBytes           // of rest, for the association's account
 	handler   func(DataChannelMessage)
-	claimed   bool  // by NetConn or MessageConn, for good
-	unlimited bool  // nothing more can come but what is in memory already
-	discarded bool  // our own Close: nobody wants messages
-	ended     error // why nothing more will come
+	arrivals  uint // counts the times that something may have come
+	delivery  bool // to the handler is under way
+	claimed   bool // by NetConn or MessageConn, for good
+	resetting bool // the peer has asked to reset the stream
+	discarded bool // our own Close: nobody wants messages
+	ended     error
 	changed   lifecycle.Changes
 }
 
-func (b *inbox) init(c *DataChannel) { b.c = c }
-
-// put adds a message, and waits while the inbox is full.
-func (b *inbox) put(m DataChannelMessage) {
-	b.mu.Lock()
-	for !b.discarded && !b.unlimited && b.ended == nil &&
-		len(b.messages) > 0 && (len(b.messages) >= maxInboxMessages || b.bytes+len(m.Data) > maxInboxBytes) {
-		changed := b.changed.Next()
-		b.mu.Unlock()
-		<-changed
-		b.mu.Lock()
-	}
-	defer b.mu.Unlock()
-	if b.discarded || b.ended != nil {
-		return
-	}
-	b.messages = append(b.messages, m)
-	b.bytes += len(m.Data)
-	b.changed.Note()
-	if b.handler != nil && !b.claimed {
-		b.c.callbacks.Post(b.c.life.group, b.deliver)
-	}
+func (b *inbox) init(c *DataChannel) {
+	b.c = c
+	b.turn = make(chan struct{}, 1)
 }
 
-// deliver hands the oldest message to the handler. There is at least one call
-// of it for every message that waits while there is a handler.
-func (b *inbox) deliver() {
+// attach gives the inbox the stream, which may have data already.
+func (b *inbox) attach(raw *sctp.Stream) {
 	b.mu.Lock()
-	handler := b.handler
-	if handler == nil || len(b.messages) == 0 {
-		b.mu.Unlock()
-
-		return
-	}
-	m := b.popLocked()
+	b.stream = raw
 	b.mu.Unlock()
-	handler(m)
+	b.readable()
 }
 
-func (b *inbox) popLocked() DataChannelMessage {
-	m := b.messages[0]
-	b.messages[0] = DataChannelMessage{}
-	b.messages = b.messages[1:]
-	b.bytes -= len(m.Data)
-	if len(b.messages) == 0 {
-		b.messages = nil
-	}
+// readable tells that something may have come.
+func (b *inbox) readable() {
+	b.due.Store(true)
+	b.serve()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.arrivals++
 	b.changed.Note()
-
-	return m
+	b.deliverLocked()
 }
 
-// handle sets the handler, which gets what waits. With nil the inbox is the
-// receivers' again.
+// serve does what does not wait for the program to take messages: it looks for
+// the peer's acknowledgement and for its reset.
+func (b *inbox) serve() {
+	for b.due.Load() {
+		select {
+		case b.turn <- struct{}{}:
+		default:
+			return // whoever has the turn serves after it
+		}
+		b.due.Store(false)
+		over := b.lookAhead()
+		<-b.turn
+		if over {
+			b.c.peerReset()
+		}
+	}
+}
+
+// giveBack ends a turn.
+func (b *inbox) giveBack() {
+	<-b.turn
+	b.serve()
+}
+
+// lookAhead is called in turn. over tells that the stream has been reset by the
+// peer and read to its end.
+func (b *inbox) lookAhead() (over bool) {
+	for {
+		b.mu.Lock()
+		raw, resetting, discarded := b.stream, b.resetting, b.discarded
+		b.mu.Unlock()
+		switch {
+		case raw == nil || !resetting && !discarded && b.c.isAcknowledged():
+			return false
+		case discarded:
+			return b.c.sctp.throwAway(raw) && resetting
+		}
+		n, _, err := raw.ReadSCTP(nil)
+		if !errors.Is(err, io.ErrShortBuffer) {
+			return resetting && errors.Is(err, io.EOF)
+		}
+		if !resetting && n > 1 {
+			b.c.acknowledged() // not the acknowledgement, but it says as much
+
+			return false
+		}
+		if m, err := b.read(raw, n); err == nil {
+			b.keep(m)
+		}
+	}
+}
+
+// read takes a message of n bytes from the stream. What is none is an error,
+// and has been dealt with.
+func (b *inbox) read(raw *sctp.Stream, n int) (m DataChannelMessage, err error) {
+	if !b.fits(n) {
+		return m, errNoMessage
+	}
+	data := make([]byte, n)
+	n, ppid, err := raw.ReadSCTP(data)
+	if err != nil {
+		return m, err
+	}
+	n, m.IsString, err = b.took(raw, n, ppid, data[:n])
+	m.Data = data[:n]
+
+	return m, err
+}
+
+// fits ends the channel at a message above what we have said that we take.
+func (b *inbox) fits(n int) bool {
+	if n <= int(b.c.sctp.settings.SCTP.MaxMessageSize) {
+		return true
+	}
+	b.c.failed(ErrMessageTooLarge)
+
+	return false
+}
+
+// errNoMessage is what has come on a stream and is none.
+var errNoMessage = errors.New("no message")
+
+// took notes that a message was read, and tells its size and kind.
+func (b *inbox) took(
+	raw *sctp.Stream, n int, ppid sctp.PayloadProtocolIdentifier, data []byte,
+) (size int, isString bool, err error) {
+	c := b.c
+	c.sctp.filter.Took(raw.StreamIdentifier(), n)
+	if !b.fits(n) {
+		return 0, false, errNoMessage
+	}
+	switch ppid {
+	case sctp.PayloadTypeWebRTCString, sctp.PayloadTypeWebRTCBinary:
+		size = n
+	case sctp.PayloadTypeWebRTCStringEmpty, sctp.PayloadTypeWebRTCBinaryEmpty:
+	case sctp.PayloadTypeWebRTCDCEP:
+		if dcep.IsAck(data) && !c.params.Negotiated {
+			c.setReliability(raw)
+			c.acknowledged()
+		}
+
+		return 0, false, errNoMessage
+	default:
+		c.sctp.log.Debugf("a message of the unknown kind %d was dropped", ppid)
+
+		return 0, false, errNoMessage
+	}
+	c.acknowledged() // data says as much as the acknowledgement
+	c.counts.received(size)
+	c.sctp.totals.received(size)
+
+	return size, ppid == sctp.PayloadTypeWebRTCString || ppid == sctp.PayloadTypeWebRTCStringEmpty, nil
+}
+
+// keep puts a message aside, to be taken before what the stream still has.
+func (b *inbox) keep(m DataChannelMessage) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.discarded {
+		return
+	}
+	b.rest = append(b.rest, m)
+	if b.kept == nil {
+		b.kept = keepFor(b.c)
+	}
+	b.kept.add(keptSize(m))
+}
+
+// take is called in turn. It returns the next message: in buf if that is not
+// nil, in memory of its own otherwise; n is its size. ok is false if there is
+// none. A buffer that is too short gets nothing, and the message stays.
+func (b *inbox) take(buf []byte) (m DataChannelMessage, n int, ok bool) {
+	for {
+		b.mu.Lock()
+		raw := b.stream
+		if b.discarded {
+			raw = nil
+		}
+		if len(b.rest) > 0 {
+			m = b.rest[0]
+			n = len(m.Data)
+			switch {
+			case buf == nil:
+				b.popLocked()
+			case n <= len(buf):
+				b.popLocked()
+				m.Data = buf[:copy(buf, m.Data)]
+			}
+			b.mu.Unlock()
+
+			return m, n, true
+		}
+		b.mu.Unlock()
+		if raw == nil {
+			return m, 0, false
+		}
+		n, ppid, err := raw.ReadSCTP(buf)
+		switch {
+		case err == nil:
+			if n, m.IsString, err = b.took(raw, n, ppid, buf[:n]); err == nil {
+				m.Data = buf[:n]
+
+				return m, n, true
+			}
+		case !errors.Is(err, io.ErrShortBuffer):
+			b.c.sctp.filter.Drained(raw.StreamIdentifier())
+
+			return m, 0, false
+		default:
+			if m, err = b.read(raw, n); err != nil {
+				continue
+			}
+			if buf == nil {
+				return m, len(m.Data), true
+			}
+			b.keep(m) // it may be none, and it may be an empty one
+		}
+	}
+}
+
+func (b *inbox) popLocked() {
+	b.kept.add(-keptSize(b.rest[0]))
+	b.rest[0] = DataChannelMessage{}
+	b.rest = b.rest[1:]
+	if len(b.rest) == 0 {
+		b.rest = nil
+	}
+}
+
+// deliverLocked sees to it that what has come goes to the handler.
+func (b *inbox) deliverLocked() {
+	if b.handler == nil || b.claimed || b.delivery {
+		return
+	}
+	b.delivery = true
+	b.c.callbacks.Post(b.c.life.group, b.deliver)
+}
+
+// deliver calls the handler for one message after the other, while there are
+// any.
+func (b *inbox) deliver() {
+	for {
+		b.mu.Lock()
+		handler, arrivals := b.handler, b.arrivals
+		if handler == nil {
+			b.delivery = false
+			b.mu.Unlock()
+
+			return
+		}
+		b.mu.Unlock()
+		b.turn <- struct{}{}
+		m, _, ok := b.take(nil)
+		b.giveBack()
+		if ok {
+			handler(m)
+
+			continue
+		}
+		b.mu.Lock()
+		b.delivery = arrivals != b.arrivals
+		over := !b.delivery
+		b.mu.Unlock()
+		if over {
+			return
+		}
+	}
+}
+
+// handle sets the handler, which gets what waits. With nil the messages are
+// the receivers' again.
 func (b *inbox) handle(handler func(DataChannelMessage)) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
@@ -102,87 +302,111 @@ func (b *inbox) handle(handler func(DataChannelMessage)) {
 	}
 	b.handler = handler
 	b.changed.Note()
-	if handler != nil {
-		for range b.messages {
-			b.c.callbacks.Post(b.c.life.group, b.deliver)
-		}
-	}
+	b.deliverLocked()
+}
+
+// reset notes that the peer has asked to reset the stream.
+func (b *inbox) reset() {
+	b.mu.Lock()
+	b.resetting = true
+	b.mu.Unlock()
+	b.readable()
 }
 
 // discard drops what waits and what comes: the channel was closed by us.
 func (b *inbox) discard() {
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.discarded = true
-	b.messages, b.bytes = nil, 0
+	b.dropLocked()
 	b.changed.Note()
+	b.mu.Unlock()
+	b.due.Store(true)
+	b.serve()
 }
 
-// unlimit lets the rest in: the association has ended, and what it still has
-// is in memory already.
-func (b *inbox) unlimit() {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	b.unlimited = true
-	b.changed.Note()
+func (b *inbox) dropLocked() {
+	for len(b.rest) > 0 {
+		b.popLocked()
+	}
 }
 
 // end tells receivers why nothing more comes. What waits is received first,
-// unless the end is our own.
-func (b *inbox) end(cause error) {
+// unless the end is our own; cut tells that the stream is not the channel's any
+// more.
+func (b *inbox) end(cause error, cut bool) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	b.ended = cause
 	if cause == ErrClosed { //nolint:errorlint // see gracefulEnd
-		b.messages, b.bytes = nil, 0
+		b.discarded = true
+		b.dropLocked()
+	}
+	if cut || b.discarded {
+		b.stream = nil
 	}
 	b.changed.Note()
+	b.deliverLocked()
 }
 
-// next passes the oldest message to use, which tells whether it took it, and
-// waits for one if there is none.
-func (b *inbox) next(ctx context.Context, op string, claimer bool, use func(DataChannelMessage) bool) error {
+// next returns the next message as take does, and waits for it.
+func (b *inbox) next(
+	ctx context.Context, op string, claimer bool, buf []byte,
+) (m DataChannelMessage, n int, err error) {
+	var changed <-chan struct{} // costs an allocation, so nil at the first look
 	for {
 		b.mu.Lock()
-		switch {
-		case b.claimed && !claimer:
-			b.mu.Unlock()
-
-			return refuse(op, ErrInvalidState, "%w", errClaimed)
-		case b.handler != nil:
-			b.mu.Unlock()
-
-			return refuse(op, ErrInvalidState, "OnMessage has the messages")
-		case len(b.messages) > 0 && ctx.Err() != nil:
-			b.mu.Unlock()
-
-			return opError(op, contextError(ctx))
-		case len(b.messages) > 0:
-			if use(b.messages[0]) {
-				b.popLocked()
-			}
-			b.mu.Unlock()
-
-			return nil
-		case b.discarded || b.ended != nil:
-			err := b.ended
-			b.mu.Unlock()
-			if err == nil {
-				err = ErrClosed
-			}
-
-			return ended(op, err)
+		handler, claimed, discarded, cause := b.handler, b.claimed, b.discarded, b.ended
+		if changed != nil {
+			changed = b.changed.Next()
 		}
-		changed := b.changed.Next()
 		b.mu.Unlock()
+		if discarded && cause == nil {
+			cause = ErrClosed
+		}
+		switch {
+		case claimed && !claimer:
+			return m, 0, refuse(op, ErrInvalidState, "%w", errClaimed)
+		case handler != nil:
+			return m, 0, refuse(op, ErrInvalidState, "OnMessage has the messages")
+		case ctx.Err() != nil && (cause == nil || b.waits()):
+			return m, 0, opError(op, contextError(ctx))
+		}
+		b.turn <- struct{}{}
+		m, n, ok := b.take(buf)
+		b.giveBack()
+		switch {
+		case ok:
+			return m, n, nil
+		case cause != nil:
+			return m, 0, ended(op, cause)
+		case changed == nil:
+			changed = neverChanged
 
+			continue
+		}
 		select {
 		case <-changed:
 		case <-ctx.Done():
-			return opError(op, contextError(ctx))
+			return m, 0, opError(op, contextError(ctx))
 		}
 	}
 }
+
+// waits tells whether there is a message that was not taken.
+func (b *inbox) waits() bool {
+	b.mu.Lock()
+	raw, rest := b.stream, len(b.rest)
+	b.mu.Unlock()
+	if raw == nil || rest > 0 {
+		return rest > 0
+	}
+	_, _, err := raw.ReadSCTP(nil)
+
+	return errors.Is(err, io.ErrShortBuffer)
+}
+
+// neverChanged asks for a look that can be waited behind.
+var neverChanged = make(chan struct{})
 
 var errClaimed = errors.New("a connection has the messages")
 
@@ -210,7 +434,8 @@ func (c *DataChannel) claim(op string) error {
 // blocks holds up its own channel alone.
 //
 // Receiving ends with [ErrInvalidState] while there is a handler. nil hands
-// the messages back to the receivers.
+// the messages back to the receivers. After NetConn or MessageConn it does
+// nothing.
 func (c *DataChannel) OnMessage(handler func(msg DataChannelMessage)) {
 	if c.alive() != nil {
 		c.inbox.handle(handler)
@@ -229,18 +454,13 @@ func (c *DataChannel) ReceiveContext(ctx context.Context) (DataChannelMessage, e
 	if err := c.mayReceive(ctx, op); err != nil {
 		return DataChannelMessage{}, err
 	}
-	var message DataChannelMessage
-	err := c.inbox.next(ctx, op, false, func(m DataChannelMessage) bool {
-		message = m
+	m, _, err := c.inbox.next(ctx, op, false, nil)
 
-		return true
-	})
-
-	return message, err
+	return m, err
 }
 
-// ReadMessage is ReceiveContext into a buffer of the caller's. It returns the
-// message's length in bytes, and whether it is text.
+// ReadMessage is ReceiveContext into a buffer of the caller's, and allocates
+// nothing. It returns the message's length in bytes, and whether it is text.
 //
 // A buffer that is too short gets nothing: the error is io.ErrShortBuffer, n
 // the length needed, and the message stays the next one.
@@ -257,21 +477,15 @@ func (c *DataChannel) ReadMessage(ctx context.Context, buf []byte) (n int, isStr
 func (c *DataChannel) readMessage(
 	ctx context.Context, op string, claimer bool, buf []byte,
 ) (n int, isString bool, err error) {
-	short := false
-	err = c.inbox.next(ctx, op, claimer, func(m DataChannelMessage) bool {
-		n, isString = len(m.Data), m.IsString
-		short = n > len(buf)
-		if !short {
-			copy(buf, m.Data)
-		}
-
-		return !short
-	})
-	if err == nil && short {
+	if buf == nil {
+		buf = []byte{}
+	}
+	m, n, err := c.inbox.next(ctx, op, claimer, buf)
+	if err == nil && n > len(buf) {
 		err = &Error{Op: op, Err: io.ErrShortBuffer}
 	}
 
-	return n, isString, err
+	return n, m.IsString, err
 }
 
 func (c *DataChannel) mayReceive(ctx context.Context, op string) error {
@@ -286,89 +500,4 @@ func (c *DataChannel) mayReceive(ctx context.Context, op string) error {
 	}
 
 	return nil
-}
-
-// read takes the channel's messages from the stream until it ends.
-func (c *DataChannel) read(stream *sctp.Stream) {
-	defer close(c.reading)
-	limit := int(c.sctp.settings.SCTP.MaxMessageSize)
-	buf := make([]byte, firstRead)
-	for {
-		data, ppid, err := readStream(stream, buf, limit)
-		if err != nil {
-			c.readEnded(stream, err)
-
-			return
-		}
-		message, ok := c.message(stream, data, ppid)
-		if ok {
-			c.acknowledged() // data says as much as the acknowledgement
-			c.inbox.put(message)
-		}
-	}
-}
-
-// readStream returns the next message, in memory of its own. buf is for
-// reading alone.
-func readStream(stream *sctp.Stream, buf []byte, limit int) ([]byte, sctp.PayloadProtocolIdentifier, error) {
-	n, ppid, err := stream.ReadSCTP(buf)
-	if errors.Is(err, io.ErrShortBuffer) {
-		if n > limit {
-			return nil, ppid, ErrMessageTooLarge
-		}
-		whole := make([]byte, n)
-		n, ppid, err = stream.ReadSCTP(whole)
-
-		return whole[:n], ppid, err
-	}
-
-	return append([]byte(nil), buf[:n]...), ppid, err
-}
-
-// message makes a message of what came on the stream; ok is false for what is
-// none.
-func (c *DataChannel) message(
-	stream *sctp.Stream, data []byte, ppid sctp.PayloadProtocolIdentifier,
-) (m DataChannelMessage, ok bool) {
-	switch ppid {
-	case sctp.PayloadTypeWebRTCDCEP:
-		if dcep.IsAck(data) {
-			c.setReliability(stream)
-			c.acknowledged()
-		}
-
-		return m, false
-	case sctp.PayloadTypeWebRTCString, sctp.PayloadTypeWebRTCBinary:
-		m.Data = data
-	case sctp.PayloadTypeWebRTCStringEmpty, sctp.PayloadTypeWebRTCBinaryEmpty:
-		m.Data = []byte{}
-	default:
-		c.sctp.log.Debugf("a message of the unknown kind %d was dropped", ppid)
-
-		return m, false
-	}
-	m.IsString = ppid == sctp.PayloadTypeWebRTCString || ppid == sctp.PayloadTypeWebRTCStringEmpty
-
-	return m, true
-}
-
-// readEnded closes the channel when the peer has closed it, or answered our
-// close. If the association itself has ended, its end says why.
-func (c *DataChannel) readEnded(stream *sctp.Stream, err error) {
-	if c.sctp.isShutting() || !errors.Is(err, io.EOF) && !errors.Is(err, ErrMessageTooLarge) {
-		return
-	}
-	c.life.mu.Lock()
-	cause := ended("datachannel", err)
-	if c.life.state == DataChannelStateClosing {
-		cause = ErrClosed
-	}
-	c.life.moveLocked(DataChannelStateClosing)
-	c.life.mu.Unlock()
-	// RFC 8831 6.7: the answer is a reset of our own stream.
-	// https://www.rfc-editor.org/rfc/rfc8831#section-6.7
-	if err := stream.Close(); err != nil {
-		c.sctp.log.Debugf("closing stream %d: %v", stream.StreamIdentifier(), err)
-	}
-	c.end(cause)
 }

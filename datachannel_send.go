@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
+	"time"
 
 	"github.com/pion/sctp"
 
@@ -20,42 +22,66 @@ type outbox struct {
 	// low delivers OnBufferedAmountLow, which may block, apart from messages.
 	low lifecycle.Queue
 
+	// writers counts the messages that are being given to the association. The
+	// last one closes the stream if closing is set: nothing may come after its
+	// end.
+	writers atomic.Int64
+
 	mu        sync.Mutex
-	stream    *sctp.Stream
+	raw       *sctp.Stream
 	threshold uint64
-	above     bool // the amount has been above the threshold since the last event
+	above     bool // messages have brought the amount above the threshold since the last event
 	onLow     func()
-	fell      lifecycle.Changes // of the amount
+	changed   lifecycle.Changes // there may be room
 }
 
 func (o *outbox) init(c *DataChannel) { o.c = c }
 
-func (o *outbox) attach(stream *sctp.Stream) {
+func (o *outbox) attach(raw *sctp.Stream) {
 	o.mu.Lock()
-	o.stream = stream
+	o.raw = raw
 	threshold := o.threshold
 	o.mu.Unlock()
-	stream.SetBufferedAmountLowThreshold(threshold)
-	stream.OnBufferedAmountLow(o.fallen)
+	raw.SetBufferedAmountLowThreshold(threshold)
+	raw.OnBufferedAmountLow(o.fallen)
 }
 
-// fallen runs on the association's reader, so it must not wait.
+// closing is a flag in outbox.writers.
+const closing = 1 << 62
+
+// enter counts a message that is about to be written, unless the channel is
+// being closed. leave has to follow.
+func (o *outbox) enter() bool {
+	if o.writers.Add(1)&closing == 0 {
+		return true
+	}
+	o.leave()
+
+	return false
+}
+
+func (o *outbox) leave() {
+	if o.writers.Add(-1) == closing {
+		o.c.closeStream()
+	}
+}
+
+// close closes the stream when no message is being written.
+func (o *outbox) close() {
+	if o.writers.Or(closing) == 0 {
+		o.c.closeStream()
+	}
+}
+
+// fallen runs on the association's reader, under its lock, so it must not wait.
 func (o *outbox) fallen() {
-	o.wake()
 	o.mu.Lock()
-	stream, threshold := o.stream, o.threshold
-	o.mu.Unlock()
-	// A waiter may have raised the level at which the association calls.
-	stream.SetBufferedAmountLowThreshold(threshold)
-	if stream.BufferedAmount() > threshold {
-		return
-	}
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if !o.above {
-		return
-	}
+	due := o.above
 	o.above = false
+	o.mu.Unlock()
+	if !due {
+		return // it was what opened the channel
+	}
 	o.low.Post(o.c.life.group, func() {
 		o.mu.Lock()
 		handler := o.onLow
@@ -66,67 +92,80 @@ func (o *outbox) fallen() {
 	})
 }
 
+// sending notes that the amount is about to rise by n bytes.
+func (o *outbox) sending(raw *sctp.Stream, n int) {
+	amount := raw.BufferedAmount()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	o.above = o.above || amount+uint64(n) > o.threshold //nolint:gosec // a length
+}
+
+// wake has every sender that waits look again.
 func (o *outbox) wake() {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	o.fell.Note()
-}
-
-// sending notes that the amount is about to rise by n bytes.
-func (o *outbox) sending(stream *sctp.Stream, n int) {
-	amount := stream.BufferedAmount()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	if amount+uint64(n) > o.threshold { //nolint:gosec // a length
-		o.above = true
-	}
+	o.changed.Note()
 }
 
 func (o *outbox) amount() uint64 {
 	o.mu.Lock()
-	stream := o.stream
+	raw := o.raw
 	o.mu.Unlock()
-	if stream == nil {
+	if raw == nil {
 		return 0
 	}
 
-	return stream.BufferedAmount()
+	return raw.BufferedAmount()
 }
 
-// room waits until n more bytes fit the budget, or the queue is empty. The
-// channel has to stay open meanwhile.
-func (o *outbox) room(ctx context.Context, op string, n, budget int) error {
+// acknowledged wakes senders when half of the channel's budget is free.
+func (o *outbox) acknowledged() {
+	if o.amount() <= o.half() {
+		o.wake()
+	}
+}
+
+func (o *outbox) half() uint64 {
+	return uint64(o.c.settings.MaxBuffered / 2) //nolint:gosec // above 0
+}
+
+// room waits until n more bytes fit both budgets, and takes that room of the
+// association's. The channel has to stay open meanwhile.
+func (o *outbox) room(ctx context.Context, op string, n int) error {
+	if o.fits(n) {
+		return nil
+	}
+	o.c.sctp.budget.await(o)
+	defer o.c.sctp.budget.leave(o)
 	for {
 		o.mu.Lock()
-		drained, stream, threshold := o.fell.Next(), o.stream, o.threshold
+		changed := o.changed.Next()
 		o.mu.Unlock()
 		if _, err := o.c.maySend(op, n); err != nil {
 			return err
 		}
-		// First the level, then the amount: what falls in between is noticed.
-		// The program's own threshold is met first if it is the higher one.
-		low := uint64(budget / 2) //nolint:gosec // a size
-		level := low
-		if threshold > low && stream.BufferedAmount() > threshold {
-			level = threshold
-		}
-		stream.SetBufferedAmountLowThreshold(level)
-		amount := stream.BufferedAmount()
-		if amount <= low || amount+uint64(n) <= uint64(budget) { //nolint:gosec // sizes
-			stream.SetBufferedAmountLowThreshold(threshold)
-
+		if o.fits(n) {
 			return nil
 		}
-		if amount <= level {
-			continue
-		}
 		select {
-		case <-drained:
+		case <-changed:
 		case <-o.c.life.group.Context().Done():
 		case <-ctx.Done():
 			return opError(op, contextError(ctx))
 		}
 	}
+}
+
+// fits takes room for n bytes if there is. A message of any size has room in a
+// queue that is half empty, or no queue at all.
+func (o *outbox) fits(n int) bool {
+	amount := o.amount()
+	if amount > o.half() && amount+uint64(n) > uint64(o.c.settings.MaxBuffered) { //nolint:gosec // sizes
+		return false
+	}
+	ok, _ := o.c.sctp.budget.reserve(o.c.sctp.association(), n, true)
+
+	return ok
 }
 
 // Send queues a binary message, empty ones too, and does not wait. The data
@@ -136,76 +175,107 @@ func (o *outbox) room(ctx context.Context, op string, n, budget int) error {
 // end after it, [ErrClosed] for our own Close; [ErrMessageTooLarge] above the
 // peer's maximum; [ErrBufferFull] when the queue has reached its hard limit
 // (DataChannelSettings.MaxAssociationBuffered). The message was not queued then.
-func (c *DataChannel) Send(data []byte) error { return c.send(data, false, c.roomNow) }
+func (c *DataChannel) Send(data []byte) error { return c.send(nil, data, false) }
 
 // SendText queues a text message, as [DataChannel.Send] does. It should be
 // valid UTF-8, or browsers will not take it.
-func (c *DataChannel) SendText(s string) error { return c.send([]byte(s), true, c.roomNow) }
+func (c *DataChannel) SendText(s string) error { return c.send(nil, []byte(s), true) }
 
 // SendContext waits while more than DataChannelSettings.MaxBuffered bytes are
-// queued on the channel, then queues a binary message. It returns the
-// context's error if ctx ends first, and the message was not queued then.
+// queued on the channel, or MaxAssociationBuffered on all of them, then queues
+// a binary message. It returns the context's error if ctx ends first, and the
+// message was not queued then.
 func (c *DataChannel) SendContext(ctx context.Context, data []byte) error {
-	return c.send(data, false, c.awaitRoom(ctx))
+	return c.sendWaiting(ctx, data, false)
 }
 
 // SendTextContext is [DataChannel.SendContext] for a text message.
 func (c *DataChannel) SendTextContext(ctx context.Context, s string) error {
-	return c.send([]byte(s), true, c.awaitRoom(ctx))
+	return c.sendWaiting(ctx, []byte(s), true)
 }
 
-// roomNow tells whether n more bytes may be queued.
-func (c *DataChannel) roomNow(n int) error {
-	if queued := c.sctp.BufferedAmount(); queued+n > c.settings.MaxAssociationBuffered {
-		return fmt.Errorf("%w: %d bytes are queued", ErrBufferFull, queued)
+func (c *DataChannel) sendWaiting(ctx context.Context, data []byte, text bool) error {
+	if _, err := c.maySend("datachannel send", len(data)); err != nil {
+		return err
+	}
+	switch {
+	case ctx == nil:
+		return refuse("datachannel send", ErrInvalidArgument, "nil context")
+	case ctx.Err() != nil:
+		return opError("datachannel send", contextError(ctx))
 	}
 
-	return nil
+	return c.send(ctx, data, text)
 }
 
-// awaitRoom returns a function that waits until n more bytes may be queued.
-func (c *DataChannel) awaitRoom(ctx context.Context) func(n int) error {
-	return func(n int) error {
-		switch {
-		case ctx == nil:
-			return fmt.Errorf("%w: nil context", ErrInvalidArgument)
-		case ctx.Err() != nil:
-			return contextError(ctx)
-		}
-
-		return c.outbox.room(ctx, "datachannel send", n, c.settings.MaxBuffered)
-	}
-}
-
-func (c *DataChannel) send(data []byte, text bool, room func(n int) error) error {
+// send queues a message, and waits for room if there is a context.
+func (c *DataChannel) send(ctx context.Context, data []byte, text bool) error {
 	const op = "datachannel send"
-	stream, err := c.maySend(op, len(data))
+	raw, err := c.maySend(op, len(data))
 	if err != nil {
 		return err
 	}
-	if err = room(len(data)); err != nil {
-		return ended(op, err)
-	}
-	ppid := sctp.PayloadTypeWebRTCBinary
-	switch {
-	case text && len(data) == 0:
-		ppid = sctp.PayloadTypeWebRTCStringEmpty
-	case text:
-		ppid = sctp.PayloadTypeWebRTCString
-	case len(data) == 0:
-		ppid = sctp.PayloadTypeWebRTCBinaryEmpty
-	}
+	kind, size := kinds[text][len(data) == 0], len(data)
 	if len(data) == 0 {
 		// SCTP has no empty messages; the kind says that this byte is none.
 		// https://www.rfc-editor.org/rfc/rfc8831#section-6.6
 		data = []byte{0}
 	}
-	c.outbox.sending(stream, len(data))
-	if _, err = stream.WriteSCTP(data, ppid); err != nil {
+	if ctx != nil {
+		err = c.outbox.room(ctx, op, len(data))
+	} else if ok, queued := c.sctp.budget.reserve(c.sctp.association(), len(data), false); !ok {
+		err = &Error{Op: op, Err: fmt.Errorf("%w: %d bytes are queued", ErrBufferFull, queued)}
+	}
+	if err != nil {
+		return err
+	}
+	if c.outbox.enter() {
+		c.outbox.sending(raw, len(data))
+		err = c.write(ctx, raw, data, kind)
+		c.outbox.leave()
+	} else {
+		err = sctp.ErrStreamClosed
+	}
+	c.sctp.budget.done(len(data), err == nil)
+	if err != nil {
 		return c.sendError(op, err)
 	}
+	c.counts.sent(size)
+	c.sctp.totals.sent(size)
 
 	return nil
+}
+
+// write gives a message to the association, which takes it at once unless
+// writes block.
+func (c *DataChannel) write(
+	ctx context.Context, raw *sctp.Stream, data []byte, kind sctp.PayloadProtocolIdentifier,
+) error {
+	if ctx == nil || !c.sctp.blocksWrites() {
+		_, err := raw.WriteSCTP(data, kind)
+
+		return err
+	}
+	for {
+		release := lifecycle.AbortOnDone(ctx, func() { _ = raw.SetWriteDeadline(expired) })
+		_, err := raw.WriteSCTP(data, kind)
+		if !release() {
+			_ = raw.SetWriteDeadline(time.Time{})
+		}
+		if !errors.Is(err, context.DeadlineExceeded) {
+			return err
+		}
+		if ctx.Err() != nil {
+			return contextError(ctx)
+		} // the deadline was that of another sender
+	}
+}
+
+// kinds are the payload protocol identifiers of messages: text, empty.
+// https://www.rfc-editor.org/rfc/rfc8831#section-8
+var kinds = map[bool]map[bool]sctp.PayloadProtocolIdentifier{
+	false: {false: sctp.PayloadTypeWebRTCBinary, true: sctp.PayloadTypeWebRTCBinaryEmpty},
+	true:  {false: sctp.PayloadTypeWebRTCString, true: sctp.PayloadTypeWebRTCStringEmpty},
 }
 
 func (c *DataChannel) maySend(op string, n int) (*sctp.Stream, error) {
@@ -213,7 +283,7 @@ func (c *DataChannel) maySend(op string, n int) (*sctp.Stream, error) {
 		return nil, err
 	}
 	c.life.mu.Lock()
-	state, stream, longest := c.life.state, c.stream, c.longest
+	state, raw, longest := c.life.state, c.raw, c.longest
 	c.life.mu.Unlock()
 	switch state {
 	case DataChannelStateConnecting:
@@ -230,7 +300,7 @@ func (c *DataChannel) maySend(op string, n int) (*sctp.Stream, error) {
 		return nil, &Error{Op: op, Err: fmt.Errorf("%w: %d bytes, at most %d", ErrMessageTooLarge, n, longest)}
 	}
 
-	return stream, nil
+	return raw, nil
 }
 
 // sendError turns the module's words into ours.
@@ -281,12 +351,11 @@ func (c *DataChannel) SetBufferedAmountLowThreshold(threshold uint64) {
 	o := &c.outbox
 	amount := o.amount()
 	o.mu.Lock()
-	o.threshold = threshold
-	o.above = amount > threshold
-	stream := o.stream
+	o.threshold, o.above = threshold, amount > threshold
+	raw := o.raw
 	o.mu.Unlock()
-	if stream != nil {
-		stream.SetBufferedAmountLowThreshold(threshold)
+	if raw != nil {
+		raw.SetBufferedAmountLowThreshold(threshold)
 	}
 }
 

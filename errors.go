@@ -98,6 +98,32 @@ func (e *Error) Temporary() bool { return false }
 
 var _ net.Error = (*Error)(nil)
 
+// DataLostError is an end before the peer had acknowledged everything that was
+// sent.
+type DataLostError struct {
+	// Bytes were queued or on the way. Some of them may have arrived.
+	Bytes int
+	// Err is why they could not be waited for. It is never nil.
+	Err error
+}
+
+func (e *DataLostError) Error() string {
+	if e == nil || e.Err == nil { // not made here
+		return "no data lost"
+	}
+
+	return fmt.Sprintf("%v: %d bytes were not acknowledged", e.Err, e.Bytes)
+}
+
+// Unwrap returns the reason.
+func (e *DataLostError) Unwrap() error {
+	if e == nil {
+		return nil
+	}
+
+	return e.Err
+}
+
 // and is two errors in one line. What the first one says already is left out.
 func and(err, more error) error {
 	switch {

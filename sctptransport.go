@@ -3,13 +3,15 @@ package webrtc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
+	"math"
+	"sync/atomic"
 
 	"github.com/pion/logging"
 	"github.com/pion/sctp"
 
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
+	"github.com/ctxrtc/webrtc/internal/scheduler"
 	"github.com/ctxrtc/webrtc/internal/sctpfilter"
 )
 
@@ -28,17 +30,29 @@ type SCTPTransport struct {
 	log      logging.LeveledLogger
 	streams  streamTable
 	accepted acceptQueue
+	budget   budget
+	init     localInit // our INIT chunk, if signaling takes it
+	weights  *scheduler.Scheduler
+	totals   channelCounts // of all channels
+	kept     atomic.Int64  // bytes of closed channels that wait for the program
+	opening  chan struct{} // holds a token while a stream is being opened
+	drained  chan struct{} // closed when nothing more comes of the association
+
+	// filter is written once, before the association starts, and read by
+	// whoever knows one of its streams.
+	filter *sctpfilter.Filter
 
 	// Guarded by life.mu.
-	started   bool
-	shutting  bool // our own Shutdown is under way
-	source    *dataSource
-	filter    *sctpfilter.Filter
-	assoc     *sctp.Association
-	remoteMax uint32 // the peer's maximum message size, in bytes
-	onError   func(error)
-	onClose   func(error)
-	onOpened  func(channel)
+	started    bool
+	shutting   bool // our own Shutdown is under way
+	source     *dataSource
+	assoc      *sctp.Association
+	remoteInit []byte // the peer's INIT chunk, if signaling brought one
+	remoteMax  uint32 // the peer's maximum message size, in bytes
+	onError    func(error)
+	onClose    func(error)
+	onOpened   func(channel)
+	lost       int // bytes that were queued and not acknowledged at the end
 }
 
 // absentMaxMessageSize is what a peer takes that does not say, in bytes.
@@ -65,7 +79,11 @@ func (api *API) NewSCTPTransport(dtls *DTLSTransport) *SCTPTransport {
 			SCTPTransportStateConnecting, SCTPTransportStateClosed, events),
 		settings: settings,
 		log:      settings.loggerFactory().NewLogger("ortc"),
+		weights:  scheduler.New(),
+		opening:  make(chan struct{}, 1),
+		drained:  make(chan struct{}),
 	}
+	t.budget.limit = settings.DataChannel.MaxAssociationBuffered
 	t.streams.init(int(settings.DataChannel.MaxChannels))
 	t.accepted.limit = settings.DataChannel.AcceptBacklog
 	if err != nil {
@@ -74,7 +92,7 @@ func (api *API) NewSCTPTransport(dtls *DTLSTransport) *SCTPTransport {
 		return t
 	}
 	t.dtls = dtls
-	t.life.group.Follow(dtls.life.group, lifecycle.Follower{End: t.end, Shutdown: t.Shutdown})
+	t.life.group.Follow(dtls.life.group, lifecycle.Follower{End: t.lowerEnded, Shutdown: t.Shutdown})
 
 	return t
 }
@@ -126,6 +144,10 @@ func (t *SCTPTransport) begin(ctx context.Context, op string, capabilities SCTPC
 	if ctx == nil {
 		return refuse(op, ErrInvalidArgument, "nil context")
 	}
+	remoteInit, err := capabilities.initChunk()
+	if err != nil {
+		return opError(op, err)
+	}
 	if err := t.take(op); err != nil {
 		return err
 	}
@@ -137,7 +159,7 @@ func (t *SCTPTransport) begin(ctx context.Context, op string, capabilities SCTPC
 
 		return err
 	}
-	t.source = source
+	t.source, t.remoteInit = source, remoteInit
 	t.remoteMax = capabilities.MaxMessageSize
 	if t.remoteMax == 0 {
 		t.remoteMax = absentMaxMessageSize
@@ -166,14 +188,12 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	defer cancel()
 	release := lifecycle.AbortOnDone(ctx, func() { t.end(opError(op, context.Cause(ctx))) })
 	defer release() // it may be called again
-	filter := sctpfilter.New(t.source, sctpfilter.Config{Log: t.log})
-	if !t.attach(filter) {
-		filter.Detach()
-
-		return t.life.endCause()
-	}
-	assoc, err := sctp.ClientContext(context.WithoutCancel(ctx), append(t.settings.sctpClientOptions(),
-		sctp.WithNetConn(filter), sctp.WithMaxMessageSize(t.remoteMax))...)
+	assoc, filter, err := associationStart{
+		source: t.source, config: t.filterConfig(), attach: t.attach,
+		options: append(t.settings.sctpClientOptions(), t.weights.Option(),
+			sctp.WithMaxMessageSize(min(t.remoteMax, math.MaxInt32))), // the module's int may have 32 bits
+		local: t.init.signaled(), remote: t.remoteInit,
+	}.run(ctx)
 	if err == nil {
 		err = t.connected(assoc)
 	}
@@ -187,15 +207,29 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	return nil
 }
 
-func (t *SCTPTransport) attach(filter *sctpfilter.Filter) bool {
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	if t.life.group.Cause() != nil || t.life.state != SCTPTransportStateConnecting {
-		return false
+// filterConfig bounds what the peer can have with us. What is detached the
+// program reads past us, so it is not counted.
+func (t *SCTPTransport) filterConfig() sctpfilter.Config {
+	config := sctpfilter.Config{Log: t.log, MaxMessage: int(t.settings.SCTP.MaxMessageSize)}
+	if !t.settings.DataChannel.Detach {
+		config.MaxUnread = t.settings.DataChannel.MaxUnreadMessages
 	}
-	t.filter = filter
 
-	return true
+	return config
+}
+
+func (t *SCTPTransport) attach(filter *sctpfilter.Filter) error {
+	t.life.mu.Lock()
+	ok := t.life.state == SCTPTransportStateConnecting
+	if ok {
+		t.filter = filter
+	}
+	t.life.mu.Unlock()
+	if !ok {
+		return t.life.endCause()
+	}
+
+	return nil
 }
 
 // connected publishes the association, then opens the channels that waited.
@@ -209,25 +243,39 @@ func (t *SCTPTransport) connected(assoc *sctp.Association) error {
 	if !moved {
 		return and(t.life.endCause(), assoc.Close())
 	}
-	t.life.group.Go(func() { t.accept(assoc) })
+	t.life.group.Go(func() { t.watch(assoc) })
 	for _, c := range t.streams.associated(t.dtls.isClient()) {
 		c.associated()
 	}
+	t.filter.Attach(dispatcher{t, assoc})
 
 	return nil
 }
 
-// accept serves the streams that the peer opens, each by itself, and notices
-// the end of the association.
-func (t *SCTPTransport) accept(assoc *sctp.Association) {
+// watch notices the end of the association. Its streams are opened by the
+// dispatcher, before it could offer them.
+func (t *SCTPTransport) watch(assoc *sctp.Association) {
 	for {
 		stream, err := assoc.AcceptStream()
 		if err != nil {
 			break
 		}
-		t.life.group.Go(func() { t.acceptStream(stream) })
+		t.log.Warnf("stream %d was not expected", stream.StreamIdentifier())
 	}
+	close(t.drained)
 	t.end(ended("sctp", t.ending(errAssociationEnded)))
+}
+
+// lowerEnded ends the transport with the one below. After the peer's graceful
+// end, what the connection still has is read first.
+func (t *SCTPTransport) lowerEnded(cause error) {
+	t.life.mu.Lock()
+	associated := t.assoc != nil
+	t.life.mu.Unlock()
+	if associated && cause == io.EOF { //nolint:errorlint // see gracefulEnd
+		<-t.drained
+	}
+	t.end(cause)
 }
 
 // ending is why the association ends, known before it has: our own Shutdown,
@@ -272,6 +320,8 @@ func (t *SCTPTransport) end(cause error) {
 		t.life.mu.Lock()
 		filter, source, assoc := t.filter, t.source, t.assoc
 		t.life.mu.Unlock()
+		t.countLost(assoc)
+		t.streams.ended()
 		if filter != nil {
 			if err := filter.WriteAbort("closed"); err != nil {
 				t.log.Debugf("telling the peer: %v", err)
@@ -290,6 +340,23 @@ func (t *SCTPTransport) end(cause error) {
 	})
 }
 
+// countLost counts what the end leaves behind.
+func (t *SCTPTransport) countLost(assoc *sctp.Association) {
+	if assoc == nil {
+		return
+	}
+	lost := assoc.BufferedAmount()
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	t.lost = lost
+}
+
+// blocksWrites tells whether a write waits until the association has sent it,
+// as programs want it that detach their channels.
+func (t *SCTPTransport) blocksWrites() bool {
+	return t.settings.DataChannel.Detach && t.settings.DataChannel.BlockWrite
+}
+
 // postClosedLocked tells the handlers of OnError and OnClose. A graceful end,
 // ours or the peer's, is no error. Of two ends in the same instant the cause
 // that counts is not known yet.
@@ -306,8 +373,9 @@ func (t *SCTPTransport) postClosedLocked() {
 }
 
 // Stop closes the transport and its channels with [ErrClosed]. The peer gets
-// an ABORT; what was queued and not acknowledged is lost. It is idempotent and
-// waits for no handler.
+// an ABORT. It is idempotent and waits for no handler. What was queued and not
+// acknowledged is lost, and then the error is a *[DataLostError]; [SCTPTransport.Shutdown]
+// is there to lose nothing.
 func (t *SCTPTransport) Stop() error {
 	if err := t.alive().usable("sctp stop"); err != nil {
 		return err
@@ -368,7 +436,7 @@ func (t *SCTPTransport) finish(ctx context.Context) error {
 	}
 	switch {
 	case lost > 0:
-		err = fmt.Errorf("%w: %d bytes were not acknowledged", err, lost)
+		err = &DataLostError{lost, err}
 	case gracefulEnd(err):
 		return nil // it ended in the meantime, as it should
 	}
@@ -424,19 +492,27 @@ func (t *SCTPTransport) Transport() *DTLSTransport {
 }
 
 // GetCapabilities returns the largest message that we accept, to be signaled
-// to the peer; once the transport is connected, the largest message that may
-// be sent. It is never 0.
+// to the peer, and with SCTPSettings.SNAP our part of the handshake; once the
+// transport is connected, the largest message that may be sent. It is never 0.
 func (t *SCTPTransport) GetCapabilities() SCTPCapabilities {
 	if t.alive() == nil {
 		return SCTPCapabilities{MaxMessageSize: absentMaxMessageSize}
 	}
 	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	if t.assoc != nil {
-		return SCTPCapabilities{MaxMessageSize: t.remoteMax}
+	assoc, longest := t.assoc, t.remoteMax
+	t.life.mu.Unlock()
+	if assoc != nil {
+		return SCTPCapabilities{MaxMessageSize: longest}
+	}
+	ours := SCTPCapabilities{MaxMessageSize: t.settings.SCTP.MaxMessageSize}
+	if t.settings.SCTP.SNAP {
+		var err error
+		if ours.SCTPInit, err = t.init.signal(t.settings); err != nil {
+			t.log.Warnf("no handshake in signaling: %v", err)
+		}
 	}
 
-	return SCTPCapabilities{MaxMessageSize: t.settings.SCTP.MaxMessageSize}
+	return ours
 }
 
 // MaxChannels returns how many channels may be open at a time.

@@ -115,6 +115,7 @@ type readyToRead struct{ sctpfilter.Streams }
 
 func (readyToRead) Opening(uint16) bool  { return true }
 func (readyToRead) Readable([]uint16)    {}
+func (readyToRead) Resetting([]uint16)   {}
 func (readyToRead) ResetAnswered(uint16) {}
 func (readyToRead) Overflow(uint16)      {}
 func (readyToRead) Acknowledged()        {}

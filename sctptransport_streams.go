@@ -6,89 +6,60 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/ctxrtc/webrtc/internal/lifecycle"
+	"github.com/pion/sctp"
 )
 
-// channel is what the transport knows of a data channel.
+// channel is what the transport knows of a data channel. All methods but the
+// first are called on the association's own goroutine, and do not wait.
 type channel interface {
 	// associated tells that the association is there.
 	associated()
+	// readable tells that the channel's stream got data.
+	readable()
+	// resetting tells that the peer has asked to reset its stream. It is called
+	// after every packet until the stream has been read to its end.
+	resetting()
+	// failed ends the channel for what the peer has sent on its stream.
+	failed(err error)
 	// reap ends a detached channel whose stream both sides have closed, and
 	// tells whether the channel has ended.
 	reap() (ended bool)
 }
 
-// streamTable knows which stream ids are in use, which channels wait for the
-// association, and which ones of the peer wait for the program.
+// stream is one that the association has: from the first use of its id until
+// both directions have been reset. The streamTable guards its fields.
+type stream struct {
+	id  uint16
+	raw *sctp.Stream
+
+	// undeclared is a stream of the peer's whose first message is not complete;
+	// expiry stops the timer of that.
+	undeclared bool
+	expiry     func() bool
+
+	channel  channel // that reads; nil before there is one, and after its end
+	detached bool    // the program reads, and the stream is not polled
+	closed   bool    // our direction: we have asked for its reset
+	answered bool    // the peer has answered that
+	reset    bool    // the peer's direction
+}
+
+// streamTable knows which stream ids are in use and by whom, and which
+// channels wait for the association.
 type streamTable struct {
 	mu       sync.Mutex
 	limit    int
-	inUse    map[uint16]struct{}
-	count    int // channels, also those without an id yet
+	inUse    map[uint16]channel // nil for a stream that is no channel's, or not any more
+	streams  map[uint16]*stream
+	sink     *stream                 // what comes on it nobody wants
+	early    map[uint16]*sctp.Stream // on which the peer was faster than a channel of ours with its id
+	count    int                     // channels, also those without an id yet
 	client   bool
 	ready    bool     // the association is there, and with it the parity
 	next     uint32   // the next id of our parity that was never used
 	returned []uint16 // ids of our parity that came back, oldest first
 	waiting  []channel
 	detached []channel // which the program reads and closes by itself
-}
-
-// acceptQueue holds the channels that the peer has opened until the program
-// takes them, or hands them to the program's handler.
-type acceptQueue struct {
-	mu      sync.Mutex
-	limit   int
-	waiting []channel
-	handler func(channel)
-	changed lifecycle.Changes
-}
-
-// put adds a channel. It is handed to the handler that is returned, if any.
-func (q *acceptQueue) put(c channel) (handler func(channel), ok bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.handler != nil {
-		return q.handler, true
-	}
-	if len(q.waiting) >= q.limit {
-		return nil, false
-	}
-	q.waiting = append(q.waiting, c)
-	q.changed.Note()
-
-	return nil, true
-}
-
-// take returns the oldest channel if it is wanted, or what to wait for.
-func (q *acceptQueue) take(wanted bool) (c channel, changed <-chan struct{}, handled bool) {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	if q.handler != nil {
-		return nil, nil, true
-	}
-	if wanted && len(q.waiting) > 0 {
-		c = q.waiting[0]
-		q.waiting = q.waiting[1:]
-
-		return c, nil, false
-	}
-
-	return nil, q.changed.Next(), false
-}
-
-// handle sets the handler and returns the channels that it has to be given.
-func (q *acceptQueue) handle(handler func(channel)) []channel {
-	q.mu.Lock()
-	defer q.mu.Unlock()
-	q.handler = handler
-	q.changed.Note()
-	if handler == nil {
-		return nil
-	}
-	waiting := q.waiting
-	q.waiting = nil
-
-	return waiting
 }
 
 // maxStreamID is the last stream id: 65535 is reserved.
@@ -102,47 +73,55 @@ var (
 
 func (s *streamTable) init(limit int) {
 	s.limit = limit
-	s.inUse = make(map[uint16]struct{})
+	s.inUse = make(map[uint16]channel)
+	s.streams = make(map[uint16]*stream)
+	s.early = make(map[uint16]*sctp.Stream)
 }
 
-// reserve makes room for one channel, and takes its id if it has one.
-func (s *streamTable) reserve(id *uint16) error {
+// fullLocked tells why there is no room for another stream, nil if there is. A
+// stream that was closed keeps its place until the peer has closed it too.
+func (s *streamTable) fullLocked() error {
+	if n := len(s.streams); n >= 2*s.limit {
+		return fmt.Errorf("%w: %d streams wait for the peer to close them", errTooManyChannels, n-s.count)
+	}
+
+	return nil
+}
+
+// reserve makes room for one channel, and takes its id if it has one. A stream
+// that the peer has opened has its id already.
+func (s *streamTable) reserve(c channel, id *uint16, opened bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.count >= s.limit {
 		return fmt.Errorf("%w: the limit is %d", errTooManyChannels, s.limit)
 	}
-	if id != nil {
-		if _, used := s.inUse[*id]; used {
-			return fmt.Errorf("%w: stream id %d is in use", ErrInvalidArgument, *id)
+	if !opened {
+		if err := s.fullLocked(); err != nil {
+			return err
 		}
-		s.inUse[*id] = struct{}{}
+	}
+	if id != nil && !opened {
+		if _, used := s.inUse[*id]; used {
+			return fmt.Errorf("%w: id %d is in use", ErrInvalidArgument, *id)
+		}
+		s.inUse[*id] = c
 	}
 	s.count++
 
 	return nil
 }
 
-// known tells whether an id is in use.
-func (s *streamTable) known(id uint16) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	_, used := s.inUse[id]
-
-	return used
-}
-
 // allocate takes an id for a channel that has none: even for the DTLS client,
-// odd for the server. An id that comes back is used again as late as can be:
-// the peer has to be done with it, and with the reset of our stream.
+// odd for the server. The one that came back first is used again first.
 // https://www.rfc-editor.org/rfc/rfc8832#section-6
-func (s *streamTable) allocate() (uint16, error) {
+func (s *streamTable) allocate(c channel) (uint16, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for ; s.next <= maxStreamID; s.next += 2 {
 		id := uint16(s.next) //nolint:gosec // bounded by maxStreamID
 		if _, used := s.inUse[id]; !used {
-			s.inUse[id] = struct{}{}
+			s.inUse[id] = c
 			s.next += 2
 
 			return id, nil
@@ -152,7 +131,7 @@ func (s *streamTable) allocate() (uint16, error) {
 		id := s.returned[0]
 		s.returned = s.returned[1:]
 		if _, used := s.inUse[id]; !used {
-			s.inUse[id] = struct{}{}
+			s.inUse[id] = c
 
 			return id, nil
 		}
@@ -161,17 +140,25 @@ func (s *streamTable) allocate() (uint16, error) {
 	return 0, errNoStreamID
 }
 
-// release gives a channel's place back, and its id if it had one.
-func (s *streamTable) release(id *uint16) {
+// leave gives a channel's place back, and its id if no stream holds on to it.
+func (s *streamTable) leave(c channel, id *uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.count--
-	if id != nil {
+	if id == nil {
+		return
+	}
+	open := s.streams[*id]
+	switch {
+	case open != nil && open.channel == c:
+		open.channel = nil
+		s.inUse[*id] = nil
+	case open == nil && s.inUse[*id] == c:
 		s.freeLocked(*id)
 	}
 }
 
-// free gives an id back.
+// free gives back an id that no stream was opened with.
 func (s *streamTable) free(id uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -180,12 +167,156 @@ func (s *streamTable) free(id uint16) {
 
 func (s *streamTable) freeLocked(id uint16) {
 	delete(s.inUse, id)
+	delete(s.early, id)
 	if s.ready && s.ours(id) && uint32(id) < s.next {
 		s.returned = append(s.returned, id)
 	}
 }
 
 func (s *streamTable) ours(id uint16) bool { return (id%2 == 0) == s.client }
+
+// admit tells what to do with a stream that the peer begins: refuse it, for
+// want of room; or open it, and it is undeclared unless a channel of ours is
+// just being opened with its id.
+func (s *streamTable) admit(id uint16) (undeclared bool, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, used := s.inUse[id]; used {
+		return false, nil
+	}
+
+	return true, s.fullLocked()
+}
+
+// add enters a stream that is to be opened. The id has to be the channel's
+// still, which may have ended.
+func (s *streamTable) add(open *stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if open.channel != nil && s.inUse[open.id] != open.channel {
+		return false
+	}
+	s.inUse[open.id] = open.channel
+	s.streams[open.id] = open
+
+	return true
+}
+
+// take returns the stream of an id that the peer was faster with, if it was.
+func (s *streamTable) take(id uint16) *sctp.Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	raw := s.early[id]
+	delete(s.early, id)
+
+	return raw
+}
+
+// keep notes a stream for the channel of ours that is being opened with its id.
+func (s *streamTable) keep(id uint16, raw *sctp.Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if _, used := s.inUse[id]; used && s.streams[id] == nil {
+		s.early[id] = raw
+	}
+}
+
+func (s *streamTable) setSink(sink *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.sink = sink
+}
+
+// opened gives an entry its stream. It returns false if the channel has ended
+// in the meantime.
+func (s *streamTable) opened(open *stream, raw *sctp.Stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open.raw = raw
+
+	return !open.closed
+}
+
+// find returns the stream of an id and who reads it; undeclared is a stream
+// that nobody reads yet.
+func (s *streamTable) find(id uint16) (open *stream, reader channel, undeclared bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open = s.streams[id]
+	if open == nil {
+		open = s.sink
+	}
+	if open == nil || open.id != id {
+		return nil, nil, false
+	}
+
+	return open, open.channel, open.undeclared
+}
+
+// declare settles what a stream of the peer's is: a channel, or refused if
+// reader is nil. Only the first call does.
+func (s *streamTable) declare(open *stream, reader channel) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !open.undeclared {
+		return false
+	}
+	open.undeclared, open.channel = false, reader
+	s.inUse[open.id] = reader
+	if open.expiry != nil {
+		open.expiry()
+		open.expiry = nil
+	}
+
+	return true
+}
+
+// expire gives an undeclared stream the timer that refuses it.
+func (s *streamTable) expire(open *stream, stop func() bool) {
+	s.mu.Lock()
+	pending := open.undeclared
+	if pending {
+		open.expiry = stop
+	}
+	s.mu.Unlock()
+	if !pending {
+		stop()
+	}
+}
+
+// close tells which stream is still to be reset in our direction.
+func (s *streamTable) close(id uint16) (open *stream, reset *sctp.Stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open = s.streams[id]
+	if open == nil || open.closed {
+		return open, nil
+	}
+	open.closed = true
+
+	return open, open.raw
+}
+
+// wasReset notes the reset of one direction, as note says. It returns true
+// when that was the last one: the id is free then.
+func (s *streamTable) wasReset(id uint16, note func(open *stream)) (gone bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open := s.streams[id]
+	if open == nil {
+		return false
+	}
+	note(open)
+	if !open.answered || !open.reset {
+		return false
+	}
+	delete(s.streams, id)
+	if open.channel == nil {
+		s.freeLocked(id)
+	}
+
+	return true
+}
 
 // await calls c.associated once the association is there; now if it is.
 func (s *streamTable) await(c channel) {
@@ -207,6 +338,50 @@ func (s *streamTable) forget(c channel) {
 	same := func(other channel) bool { return other == c }
 	s.waiting = slices.DeleteFunc(s.waiting, same)
 	s.detached = slices.DeleteFunc(s.detached, same)
+}
+
+// remove takes back a stream that neither side has used.
+func (s *streamTable) remove(open *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.streams, open.id)
+	s.freeLocked(open.id)
+}
+
+// raw is the association's stream, nil while it is being opened.
+func (s *streamTable) raw(open *stream) *sctp.Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return open.raw
+}
+
+// open counts the streams that channels have.
+func (s *streamTable) open() (n uint32) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, open := range s.streams {
+		if open.channel != nil {
+			n++
+		}
+	}
+
+	return n
+}
+
+// isDetached tells whether the program reads a stream, and not the channel.
+func (s *streamTable) isDetached(open *stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return open.detached
+}
+
+// handOver notes that the program reads a stream from now on.
+func (s *streamTable) handOver(open *stream) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	open.detached = true
 }
 
 // detach remembers a channel that nobody but the program watches.
@@ -242,4 +417,16 @@ func (s *streamTable) associated(client bool) []channel {
 	s.waiting = nil
 
 	return waiting
+}
+
+// ended stops the timers: the association is no more.
+func (s *streamTable) ended() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, open := range s.streams {
+		if open.expiry != nil {
+			open.expiry()
+			open.expiry = nil
+		}
+	}
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"testing"
 	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -76,7 +77,8 @@ func TestS4_IDsAreReused(t *testing.T) {
 			require.NoError(t, first.Close())
 			awaitChannel(t, first, DataChannelStateClosed)
 			awaitChannel(t, second, DataChannelStateClosed)
-			synctest.Wait() // the ids are back
+			time.Sleep(time.Second) // the peer answers the reset
+			synctest.Wait()
 			orders[side].giveBack(*c.from.ID())
 		}
 		for i := range cycles {

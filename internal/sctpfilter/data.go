@@ -72,6 +72,7 @@ type inbound struct {
 // returned. It belongs to the reading goroutine.
 type events struct {
 	readable []uint16
+	asked    []uint16
 	answered []uint16
 	overflow []uint16
 	acked    bool
@@ -79,6 +80,7 @@ type events struct {
 }
 
 func (e *events) clear() {
+	e.asked = e.asked[:0]
 	e.readable, e.answered, e.overflow = e.readable[:0], e.answered[:0], e.overflow[:0]
 	e.acked = false
 }

@@ -66,9 +66,7 @@ func (f *Filter) judge(p []byte, c *contents, up bool) int {
 // handOn notes what is to be told when the packet has been handled.
 func (f *Filter) handOn() {
 	f.now.packet = f.in.packet
-	for _, id := range f.in.asked {
-		f.now.touch(id)
-	}
+	f.now.asked = append(f.now.asked[:0], f.in.asked...)
 }
 
 // edit takes out of a packet, or changes, what the association must not get

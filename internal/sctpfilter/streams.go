@@ -16,10 +16,12 @@ type Streams interface {
 	// not know is handed on: the implementation opens the stream at the
 	// association. If it returns false, what comes on it is discarded.
 	Opening(id uint16) bool
-	// Readable tells, after a packet was handled, which streams got data, or
-	// are to be reset by the peer; those again after every packet until
-	// ResetSeen. There are no duplicates, and ids is valid during the call only.
+	// Readable tells, after a packet was handled, which streams got data. There
+	// are no duplicates, and ids is valid during the call only.
 	Readable(ids []uint16)
+	// Resetting tells so of streams that the peer has asked to reset, after
+	// every packet until ResetSeen.
+	Resetting(ids []uint16)
 	// ResetAnswered tells that the peer has answered our own reset of the
 	// stream, whatever its result.
 	ResetAnswered(id uint16)
@@ -223,6 +225,14 @@ func (f *Filter) Unread(id uint16) (messages, bytes int) {
 	return 0, 0
 }
 
+// UnreadAll is Unread of all streams together.
+func (f *Filter) UnreadAll() (messages, bytes int) {
+	f.in.mu.Lock()
+	defer f.in.mu.Unlock()
+
+	return f.in.messages, f.in.bytes
+}
+
 // tell tells the reader what the association has made of the last packet.
 func (f *Filter) tell() {
 	e := &f.now
@@ -247,6 +257,9 @@ func (f *Filter) tell() {
 	}
 	if len(e.readable) > 0 {
 		(*reader).Readable(e.readable)
+	}
+	if len(e.asked) > 0 {
+		(*reader).Resetting(e.asked)
 	}
 	if e.acked {
 		(*reader).Acknowledged()

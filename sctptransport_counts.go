@@ -1,0 +1,18 @@
+package webrtc
+
+import "sync/atomic"
+
+// channelCounts counts the messages of a channel, or of all, and their bytes.
+type channelCounts struct {
+	messagesIn, messagesOut, bytesIn, bytesOut atomic.Uint64
+}
+
+func (n *channelCounts) received(bytes int) {
+	n.messagesIn.Add(1)
+	n.bytesIn.Add(uint64(bytes)) //nolint:gosec // a length
+}
+
+func (n *channelCounts) sent(bytes int) {
+	n.messagesOut.Add(1)
+	n.bytesOut.Add(uint64(bytes)) //nolint:gosec // a length
+}

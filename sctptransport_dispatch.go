@@ -1,0 +1,231 @@
+package webrtc
+
+import (
+	"errors"
+	"io"
+	"sync"
+	"time"
+
+	"github.com/pion/sctp"
+
+	"github.com/ctxrtc/webrtc/internal/sctpfilter"
+)
+
+// dispatcher is told by the filter what has come on which stream. It runs on
+// the association's own goroutine, between two packets, which is why no channel
+// needs one of its own. Streams are read with a deadline in the past, as polls;
+// what the program does not take stays with them and closes the window.
+type dispatcher struct {
+	t     *SCTPTransport
+	assoc *sctp.Association
+}
+
+var _ sctpfilter.Streams = dispatcher{}
+
+// expired makes every read of a stream a poll. It has gone by also in the
+// clock of a test that starts in the year 2000.
+var expired = time.Unix(1, 0)
+
+// Opening opens a stream that the peer has begun.
+func (d dispatcher) Opening(id uint16) bool {
+	undeclared, err := d.t.streams.admit(id)
+	if id == sctpfilter.Sink {
+		undeclared, err = false, nil
+	}
+	if err != nil || d.t.life.group.Cause() != nil {
+		d.t.log.Debugf("stream %d is refused: %v", id, err)
+
+		return false
+	}
+	raw, err := d.t.openStream(d.assoc, id, false)
+	if err != nil {
+		return false // the association is ending
+	}
+	switch {
+	case undeclared:
+		open := &stream{id: id, raw: raw, undeclared: true}
+		d.t.streams.add(open)
+		d.t.streams.expire(open, d.t.life.group.After(d.t.settings.DataChannel.OpenTimeout, func() {
+			d.t.refuse(open, errNotDeclared)
+		}))
+	case id == sctpfilter.Sink:
+		d.t.streams.setSink(&stream{id: id, raw: raw})
+	default:
+		d.t.streams.keep(id, raw)
+	}
+
+	return true
+}
+
+// openStream opens a stream at the association, to be polled unless the program
+// will read it. Data can only come afterwards: until the deadline is known to
+// have passed, two that poll at once could wait for ever, since the module
+// wakes one of them.
+func (t *SCTPTransport) openStream(assoc *sctp.Association, id uint16, detach bool) (*sctp.Stream, error) {
+	t.opening <- struct{}{}
+	defer func() { <-t.opening }()
+	if raw := t.streams.take(id); raw != nil {
+		if detach {
+			_ = raw.SetReadDeadline(time.Time{})
+		}
+
+		return raw, nil
+	}
+	raw, err := assoc.OpenStream(id, sctp.PayloadTypeWebRTCBinary)
+	if err == nil && !detach {
+		_ = raw.SetReadDeadline(expired)
+		_, _, _ = raw.ReadSCTP(nil)
+	}
+
+	return raw, err
+}
+
+var errNotDeclared = errors.New("the first message did not come in time")
+
+// Readable passes on which streams got data.
+func (d dispatcher) Readable(ids []uint16) {
+	for _, id := range ids {
+		open, reader, undeclared := d.t.streams.find(id)
+		switch {
+		case open == nil:
+		case d.t.streams.isDetached(open):
+		case reader != nil:
+			reader.readable()
+		case undeclared:
+			d.t.declare(open)
+		default:
+			d.t.throwAway(open.raw)
+		}
+	}
+}
+
+// Resetting looks whether streams that the peer wants to reset have been read
+// to their end.
+func (d dispatcher) Resetting(ids []uint16) {
+	for _, id := range ids {
+		open, reader, undeclared := d.t.streams.find(id)
+		switch {
+		case open == nil:
+			d.t.filter.ResetSeen(id)
+		case reader != nil && !d.t.streams.isDetached(open):
+			reader.resetting()
+		case d.t.streams.isDetached(open):
+			d.t.peerReset(id)
+		default:
+			if undeclared {
+				d.t.declare(open)
+				if _, reader, _ = d.t.streams.find(id); reader != nil {
+					reader.resetting()
+
+					continue
+				}
+			}
+			if d.t.throwAway(open.raw) {
+				d.t.refuse(open, io.EOF)
+				d.t.peerReset(id)
+			}
+		}
+	}
+}
+
+// ResetAnswered frees the id if the peer has reset its own direction too.
+func (d dispatcher) ResetAnswered(id uint16) {
+	if d.t.streams.wasReset(id, func(open *stream) { open.answered = true }) {
+		d.t.gone(id)
+	}
+	d.t.streams.reap()
+}
+
+// Overflow ends the channel of a stream on which too much has come that is no
+// message.
+func (d dispatcher) Overflow(id uint16) {
+	open, reader, _ := d.t.streams.find(id)
+	switch {
+	case open == nil:
+	case reader != nil:
+		reader.failed(ErrMessageTooLarge)
+	default:
+		d.t.refuse(open, ErrMessageTooLarge)
+	}
+}
+
+// Acknowledged lets senders go on that wait for room.
+func (d dispatcher) Acknowledged() { d.t.budget.acknowledged(d.assoc) }
+
+// refuse resets a stream that the peer has opened and that is no channel.
+// Nothing else is touched.
+func (t *SCTPTransport) refuse(open *stream, why error) {
+	if !t.streams.declare(open, nil) {
+		return
+	}
+	if why != io.EOF { //nolint:errorlint // the peer's own reset, and no other
+		t.log.Warnf("stream %d is refused: %v", open.id, why)
+	}
+	t.abandon(open.id)
+}
+
+// abandon ends our part in a stream that nobody reads any more: our direction
+// is reset, what has come and what still comes is thrown away.
+func (t *SCTPTransport) abandon(id uint16) {
+	open, _ := t.closeStream(id)
+	if open == nil || t.streams.isDetached(open) {
+		return
+	}
+	t.filter.Discard(id)
+	if raw := t.streams.raw(open); raw != nil {
+		t.throwAway(raw)
+	}
+}
+
+// closeStream resets our direction of a stream behind what was sent on it. The
+// stream is nil if both directions have been reset.
+// https://www.rfc-editor.org/rfc/rfc8831#section-6.7
+func (t *SCTPTransport) closeStream(id uint16) (open *stream, err error) {
+	open, reset := t.streams.close(id)
+	if reset != nil {
+		if err = reset.Close(); err != nil {
+			t.log.Debugf("closing stream %d: %v", id, err)
+		}
+	}
+
+	return open, err
+}
+
+// peerReset notes that the peer's direction was reset and read to its end.
+func (t *SCTPTransport) peerReset(id uint16) {
+	gone := t.streams.wasReset(id, func(open *stream) { open.reset = true })
+	t.filter.ResetSeen(id)
+	if gone {
+		t.gone(id)
+	}
+}
+
+// gone forgets a stream: its id begins anew.
+func (t *SCTPTransport) gone(id uint16) {
+	t.filter.Forget(id)
+	t.weights.Forget(id)
+}
+
+// throwAway reads what a stream has, and tells whether it was reset.
+func (t *SCTPTransport) throwAway(raw *sctp.Stream) (ended bool) {
+	for {
+		n, _, err := raw.ReadSCTP(nil)
+		if !errors.Is(err, io.ErrShortBuffer) {
+			t.filter.Drained(raw.StreamIdentifier())
+
+			return errors.Is(err, io.EOF)
+		}
+		buf, _ := scratch.Get().(*[]byte)
+		if cap(*buf) < n {
+			*buf = make([]byte, n)
+		}
+		n, _, err = raw.ReadSCTP((*buf)[:cap(*buf)])
+		scratch.Put(buf)
+		if err == nil {
+			t.filter.Took(raw.StreamIdentifier(), n)
+		}
+	}
+}
+
+// scratch holds buffers for messages that nobody wants.
+var scratch = sync.Pool{New: func() any { return new([]byte) }}
