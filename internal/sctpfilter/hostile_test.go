@@ -46,7 +46,7 @@ func TestHostilePeerAndFilterAgree(t *testing.T) {
 		t.Run(fmt.Sprint(seed), func(t *testing.T) {
 			kinds(t, func(t *testing.T, interleave bool) {
 				a, b := polling(t, Config{MaxMessage: 5000, MaxUnread: 40}, interleave)
-				time.Sleep(time.Second)                           // the rest of the handshake
+				settle(time.Second)                               // the rest of the handshake
 				a.pipe.OnWrite(func([]byte) bool { return true }) // b hears the test alone
 				random := rand.New(rand.NewPCG(seed, 1))
 				d, own := &b.filter.in, b.filter.view.ownTag.Load()
@@ -64,7 +64,7 @@ func TestHostilePeerAndFilterAgree(t *testing.T) {
 				}
 				// A chunk that has come already, so that there is a last SACK.
 				b.pipe.Inject(again(b, interleave))
-				time.Sleep(time.Second)
+				settle(time.Second)
 				require.Nil(t, b.filter.LocalAbort())
 				sack := d.receiver.last
 				require.NotEmpty(t, sack)

@@ -80,21 +80,20 @@ func (d *inbound) sack(p []byte, chunk chunkView) []byte {
 	if w.closed {
 		adapted = 0
 	}
-	w.last = append(w.last[:0], p...)
-	w.advertise(adapted, window)
+	w.last = append(w.last[:0], p...) // it is written without the lock: nobody else changes it
+	w.advertised = adapted
+	if adapted != window {
+		setWindow(w.last, adapted)
+	}
 
 	return w.last
 }
 
-// advertise puts a window into the last SACK.
-func (w *receiverWindow) advertise(window, was uint32) {
-	w.advertised = window
-	if window == was {
-		return
-	}
-	binary.BigEndian.PutUint32(w.last[commonHeaderLen+chunkHeaderLen+4:], window)
-	if binary.LittleEndian.Uint32(w.last[8:]) != 0 {
-		binary.LittleEndian.PutUint32(w.last[8:], checksum(w.last))
+// setWindow changes the window in a SACK's packet.
+func setWindow(p []byte, window uint32) {
+	binary.BigEndian.PutUint32(p[commonHeaderLen+chunkHeaderLen+4:], window)
+	if binary.LittleEndian.Uint32(p[8:]) != 0 {
+		seal(p)
 	}
 }
 
@@ -112,9 +111,11 @@ func (d *inbound) update() []byte {
 	if free < buffer/2 {
 		return nil
 	}
-	w.advertise(free, w.advertised)
+	w.advertised = free
+	p := append([]byte(nil), w.last...)
+	setWindow(p, free)
 
-	return append([]byte(nil), w.last...)
+	return p
 }
 
 const (
