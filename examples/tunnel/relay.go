@@ -151,7 +151,7 @@ func (r *relay) write(ctx context.Context) error {
 	}
 }
 
-// tellTime is how long the other side may take to have room for our reason.
+// tellTime is how long the other side may take to hear our reason, and close.
 const tellTime = time.Second
 
 // close ends both connections, and with them everything that waits.
@@ -160,15 +160,19 @@ func (r *relay) close(reason error) {
 		_ = r.local.SetLinger(0) // a reset
 		_ = r.local.Close()
 		var theirs told
-		if !errors.As(reason, &theirs) {
-			tell(r.remote, reason)
+		if !errors.As(reason, &theirs) && tell(r.remote, reason) {
+			<-r.heard // until the other side has closed, too
 		}
 	}
 	_ = r.local.Close()
 	_ = r.remote.Close() // what was written is delivered first
 }
 
-func tell(remote net.Conn, reason error) {
-	_ = remote.SetWriteDeadline(time.Now().Add(tellTime))
-	_, _ = remote.Write(failedRecord(reason))
+// tell writes the reason of a failure. The other side closes the connection
+// then, and reading does not wait for that any longer than it may take.
+func tell(remote net.Conn, reason error) (written bool) {
+	_ = remote.SetDeadline(time.Now().Add(tellTime))
+	_, err := remote.Write(failedRecord(reason))
+
+	return err == nil
 }

@@ -81,7 +81,9 @@ func connectTo(ctx context.Context, target string, sctp *webrtc.SCTPTransport, s
 		report(number, say, func() (*relay, error) {
 			conn, err := (&net.Dialer{Timeout: openTime}).DialContext(ctx, "tcp", target)
 			if err != nil {
-				tell(remote, err)
+				if tell(remote, err) {
+					_ = newRelay(nil, remote).receive() // until it has closed, too
+				}
 
 				return nil, errors.Join(err, remote.Close())
 			}
