@@ -374,9 +374,10 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 	return opError(op, and(err, c.life.tasksDone(ctx)))
 }
 
-// readable and resetting come from the association; see the interface.
-func (c *DataChannel) readable()  { c.inbox.readable() }
-func (c *DataChannel) resetting() { c.inbox.reset() }
+// readable, resetting and overflow come from the association; see the interface.
+func (c *DataChannel) readable()          { c.inbox.readable() }
+func (c *DataChannel) resetting()         { c.inbox.reset() }
+func (c *DataChannel) overflow(err error) { c.inbox.overflow(err) }
 
 // failed ends the channel, and resets its stream, for what the peer has sent.
 func (c *DataChannel) failed(err error) { c.end(opError("datachannel receive", err)) }

@@ -164,6 +164,9 @@ func (t *SCTPTransport) acceptChannel(open *stream) (c *DataChannel, complete bo
 	if err != nil {
 		return nil, false, err
 	}
+	if t.accepted.full() {
+		return nil, false, errNobodyAccepts
+	}
 	ordered, maxRetransmits, maxPacketLifeTime := message.Reliability()
 	c, err = t.makeChannel("datachannel accept", DataChannelParameters{
 		Label: message.Label, Protocol: message.Protocol, ID: &open.id, Priority: message.Priority,
@@ -172,6 +175,8 @@ func (t *SCTPTransport) acceptChannel(open *stream) (c *DataChannel, complete bo
 
 	return c, err == nil, err
 }
+
+var errNobodyAccepts = errors.New("nobody accepts channels")
 
 // announce acknowledges a channel of the peer's, opens it, and hands it to the
 // program.
@@ -199,7 +204,7 @@ func (t *SCTPTransport) announce(c *DataChannel, open *stream) {
 	t.life.mu.Unlock()
 	handler, ok := t.accepted.put(c)
 	if !ok {
-		t.log.Warnf("channel %d is closed: nobody accepts channels", open.id)
+		t.log.Warnf("channel %d is closed: %v", open.id, errNobodyAccepts)
 		_ = c.Close()
 
 		return

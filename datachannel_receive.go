@@ -30,11 +30,12 @@ type inbox struct {
 	rest      []DataChannelMessage // read from the stream, to be taken before it
 	kept      *keptBytes           // of rest, for the association's account
 	handler   func(DataChannelMessage)
-	arrivals  uint // counts the times that something may have come
-	delivery  bool // to the handler is under way
-	claimed   bool // by NetConn or MessageConn, for good
-	resetting bool // the peer has asked to reset the stream
-	discarded bool // our own Close: nobody wants messages
+	arrivals  uint  // counts the times that something may have come
+	delivery  bool  // to the handler is under way
+	claimed   bool  // by NetConn or MessageConn, for good
+	resetting bool  // the peer has asked to reset the stream
+	broken    error // by what the peer has sent: what came before is received first
+	discarded bool  // our own Close: nobody wants messages
 	ended     error
 	changed   lifecycle.Changes
 }
@@ -57,10 +58,26 @@ func (b *inbox) readable() {
 	b.due.Store(true)
 	b.serve()
 	b.mu.Lock()
-	defer b.mu.Unlock()
 	b.arrivals++
 	b.changed.Note()
 	b.deliverLocked()
+	raw, look := b.stream, b.arrivals%looks == 0
+	b.mu.Unlock()
+	if raw != nil && look && !hasMessage(raw) {
+		b.c.sctp.filter.Drained(raw.StreamIdentifier())
+	}
+}
+
+// looks is how many arrivals there are between two looks at a stream that
+// perhaps nobody reads. What is there then that is no message never will be
+// one, if nothing is missing.
+const looks = 256
+
+// hasMessage tells whether a stream has a complete message.
+func hasMessage(raw *sctp.Stream) bool {
+	_, _, err := raw.ReadSCTP(nil)
+
+	return errors.Is(err, io.ErrShortBuffer)
 }
 
 // serve does what does not wait for the program to take messages: it looks for
@@ -75,8 +92,8 @@ func (b *inbox) serve() {
 		b.due.Store(false)
 		over := b.lookAhead()
 		<-b.turn
-		if over {
-			b.c.peerReset()
+		if over != nil {
+			over()
 		}
 	}
 }
@@ -87,32 +104,49 @@ func (b *inbox) giveBack() {
 	b.serve()
 }
 
-// lookAhead is called in turn. over tells that the stream has been reset by the
-// peer and read to its end.
-func (b *inbox) lookAhead() (over bool) {
+// lookAhead is called in turn. It returns how the channel ends, if the stream
+// has been read as far as it is the channel's.
+func (b *inbox) lookAhead() (over func()) {
 	for {
 		b.mu.Lock()
-		raw, resetting, discarded := b.stream, b.resetting, b.discarded
+		raw, resetting, discarded, broken := b.stream, b.resetting, b.discarded, b.broken
 		b.mu.Unlock()
 		switch {
-		case raw == nil || !resetting && !discarded && b.c.isAcknowledged():
-			return false
+		case raw == nil || !resetting && !discarded && broken == nil && b.c.isAcknowledged():
+			return nil
 		case discarded:
-			return b.c.sctp.throwAway(raw) && resetting
+			if b.c.sctp.throwAway(raw) && resetting {
+				return b.c.peerReset
+			}
+
+			return nil
 		}
 		n, _, err := raw.ReadSCTP(nil)
-		if !errors.Is(err, io.ErrShortBuffer) {
-			return resetting && errors.Is(err, io.EOF)
-		}
-		if !resetting && n > 1 {
+		switch {
+		case errors.Is(err, io.ErrShortBuffer) && !resetting && broken == nil && n > 1:
 			b.c.acknowledged() // not the acknowledgement, but it says as much
 
-			return false
-		}
-		if m, err := b.read(raw, n); err == nil {
-			b.keep(m)
+			return nil
+		case errors.Is(err, io.ErrShortBuffer):
+			if m, err := b.read(raw, n); err == nil {
+				b.keep(m)
+			}
+		case broken != nil:
+			return func() { b.c.failed(broken) }
+		case resetting && errors.Is(err, io.EOF):
+			return b.c.peerReset
+		default:
+			return nil
 		}
 	}
+}
+
+// overflow ends the channel when what has come before was put aside.
+func (b *inbox) overflow(err error) {
+	b.mu.Lock()
+	b.broken = err
+	b.mu.Unlock()
+	b.readable()
 }
 
 // read takes a message of n bytes from the stream. What is none is an error,
@@ -142,6 +176,9 @@ func (b *inbox) fits(n int) bool {
 	return false
 }
 
+// errOpenTwice is a DATA_CHANNEL_OPEN on the stream of a channel.
+var errOpenTwice = errors.New("the peer opens a channel that is there")
+
 // errNoMessage is what has come on a stream and is none.
 var errNoMessage = errors.New("no message")
 
@@ -159,7 +196,11 @@ func (b *inbox) took(
 		size = n
 	case sctp.PayloadTypeWebRTCStringEmpty, sctp.PayloadTypeWebRTCBinaryEmpty:
 	case sctp.PayloadTypeWebRTCDCEP:
-		if dcep.IsAck(data) && !c.params.Negotiated {
+		switch {
+		case dcep.IsOpen(data):
+			// https://www.rfc-editor.org/rfc/rfc8832#section-6
+			c.failed(errOpenTwice)
+		case dcep.IsAck(data) && !c.params.Negotiated:
 			c.setReliability(raw)
 			c.acknowledged()
 		}
@@ -400,9 +441,8 @@ func (b *inbox) waits() bool {
 	if raw == nil || rest > 0 {
 		return rest > 0
 	}
-	_, _, err := raw.ReadSCTP(nil)
 
-	return errors.Is(err, io.ErrShortBuffer)
+	return hasMessage(raw)
 }
 
 // neverChanged asks for a look that can be waited behind.

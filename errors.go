@@ -41,8 +41,9 @@ var (
 	// come yet.
 	ErrCertificateExpired = errors.New("certificate expired or not yet valid")
 
-	// ErrMessageTooLarge is a message above the peer's maximum message size.
-	ErrMessageTooLarge = errors.New("message larger than the peer's maximum")
+	// ErrMessageTooLarge is a message above the peer's maximum message size, or
+	// one of the peer's above ours.
+	ErrMessageTooLarge = errors.New("message too large")
 
 	// ErrBufferFull is a Send while all channels of the association together
 	// have DataChannelSettings.MaxAssociationBuffered bytes queued.

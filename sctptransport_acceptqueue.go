@@ -32,6 +32,14 @@ func (q *acceptQueue) put(c channel) (handler func(channel), ok bool) {
 	return nil, true
 }
 
+// full tells whether there is no room for another channel, and no handler.
+func (q *acceptQueue) full() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+
+	return q.handler == nil && len(q.waiting) >= q.limit
+}
+
 // take returns the oldest channel if it is wanted, or what to wait for.
 func (q *acceptQueue) take(wanted bool) (c channel, changed <-chan struct{}, handled bool) {
 	q.mu.Lock()

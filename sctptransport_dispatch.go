@@ -143,7 +143,7 @@ func (d dispatcher) Overflow(id uint16) {
 	switch {
 	case open == nil:
 	case reader != nil:
-		reader.failed(ErrMessageTooLarge)
+		reader.overflow(ErrMessageTooLarge)
 	default:
 		d.t.refuse(open, ErrMessageTooLarge)
 	}

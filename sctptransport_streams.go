@@ -19,8 +19,8 @@ type channel interface {
 	// resetting tells that the peer has asked to reset its stream. It is called
 	// after every packet until the stream has been read to its end.
 	resetting()
-	// failed ends the channel for what the peer has sent on its stream.
-	failed(err error)
+	// overflow ends the channel: too much has come that is no message.
+	overflow(err error)
 	// reap ends a detached channel whose stream both sides have closed, and
 	// tells whether the channel has ended.
 	reap() (ended bool)
@@ -78,10 +78,14 @@ func (s *streamTable) init(limit int) {
 	s.early = make(map[uint16]*sctp.Stream)
 }
 
+// minClosing is how many streams at least can wait for the peer to close them,
+// beside as many as there can be channels.
+const minClosing = 64
+
 // fullLocked tells why there is no room for another stream, nil if there is. A
 // stream that was closed keeps its place until the peer has closed it too.
 func (s *streamTable) fullLocked() error {
-	if n := len(s.streams); n >= 2*s.limit {
+	if n := len(s.streams); n >= s.limit+max(s.limit/4, minClosing) {
 		return fmt.Errorf("%w: %d streams wait for the peer to close them", errTooManyChannels, n-s.count)
 	}
 

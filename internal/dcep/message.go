@@ -46,6 +46,10 @@ type Open struct {
 	Label, Protocol string
 }
 
+// IsOpen tells whether a message says that it is a DATA_CHANNEL_OPEN. It may be
+// a bad one.
+func IsOpen(raw []byte) bool { return len(raw) > 0 && raw[0] == messageOpen }
+
 // ParseOpen decodes a DATA_CHANNEL_OPEN message. It keeps no part of raw. The
 // errors are ErrNotOpen, ErrLength and ErrChannelType.
 func ParseOpen(raw []byte) (Open, error) {
