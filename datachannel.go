@@ -29,6 +29,7 @@ type DataChannel struct {
 	sctp     *SCTPTransport
 	settings *DataChannelSettings
 	params   DataChannelParameters
+	number   uint32 // of those that the transport has made, for statistics
 
 	inbox  inbox
 	outbox outbox
@@ -119,6 +120,7 @@ func (t *SCTPTransport) makeChannel(op string, params DataChannelParameters, rem
 		sctp:     t,
 		settings: &t.settings.DataChannel,
 		params:   params,
+		number:   t.made.Add(1),
 		id:       clonePointer(params.ID),
 		isOpened: make(chan struct{}),
 	}
@@ -148,8 +150,17 @@ func clonePointer(p *uint16) *uint16 {
 	return &v
 }
 
-// associated opens the channel over the association that is there now.
+// associated opens the channel over the association that is there now. It does
+// not wait, as the write of the announcement may where writes block.
 func (c *DataChannel) associated() {
+	if c.sctp.blocksWrites() {
+		c.sctp.life.group.Go(c.openNow)
+	} else {
+		c.openNow()
+	}
+}
+
+func (c *DataChannel) openNow() {
 	if err := c.open(); err != nil {
 		c.end(opError("datachannel open", err))
 	}

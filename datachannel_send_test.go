@@ -162,7 +162,7 @@ func TestC1_WaitingSendEndsWithTheChannel(t *testing.T) {
 			func(t *testing.T, err error) { t.Helper(); require.ErrorIs(t, err, ErrClosed) },
 		},
 		"own stop": {
-			func(from, _ *DataChannel) error { return from.Transport().Stop() },
+			func(from, _ *DataChannel) error { return lostData(t, from.Transport().Stop()) },
 			func(t *testing.T, err error) { t.Helper(); require.ErrorIs(t, err, ErrClosed) },
 		},
 		"peer's close": {
@@ -187,6 +187,17 @@ func TestC1_WaitingSendEndsWithTheChannel(t *testing.T) {
 			})
 		})
 	}
+}
+
+// lostData checks that a Stop with a full queue tells what it has lost.
+func lostData(t *testing.T, err error) error {
+	t.Helper()
+	var lost *DataLostError
+	require.ErrorAs(t, err, &lost)
+	require.ErrorIs(t, err, ErrClosed)
+	require.Positive(t, lost.Bytes)
+
+	return nil
 }
 
 // fill sends until a SendContext waits, and returns its result to come.

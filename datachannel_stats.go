@@ -12,7 +12,7 @@ func (c *DataChannel) Stats() DataChannelStats {
 		return DataChannelStats{Type: StatsTypeDataChannel}
 	}
 	s := DataChannelStats{
-		ID: fmt.Sprintf("DataChannel-%p", c), Type: StatsTypeDataChannel, TransportID: sctpStatsID,
+		ID: fmt.Sprintf("DataChannel-%d", c.number), Type: StatsTypeDataChannel, TransportID: sctpStatsID,
 		Timestamp: newStatsTimestamp(time.Now()),
 		Label:     c.params.Label, Protocol: c.params.Protocol, State: c.ReadyState(),
 		BytesSent: c.counts.bytesOut.Load(), BytesReceived: c.counts.bytesIn.Load(),

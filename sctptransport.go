@@ -34,6 +34,7 @@ type SCTPTransport struct {
 	init     localInit // our INIT chunk, if signaling takes it
 	weights  *scheduler.Scheduler
 	totals   channelCounts // of all channels
+	made     atomic.Uint32 // channels
 	kept     atomic.Int64  // bytes of closed channels that wait for the program
 	opening  chan struct{} // holds a token while a stream is being opened
 	drained  chan struct{} // closed when nothing more comes of the association
@@ -52,7 +53,8 @@ type SCTPTransport struct {
 	onError    func(error)
 	onClose    func(error)
 	onOpened   func(channel)
-	lost       int // bytes that were queued and not acknowledged at the end
+	lost       int  // bytes that were not acknowledged at the end
+	unsent     bool // some of them had not even been sent
 }
 
 // absentMaxMessageSize is what a peer takes that does not say, in bytes.
@@ -345,10 +347,10 @@ func (t *SCTPTransport) countLost(assoc *sctp.Association) {
 	if assoc == nil {
 		return
 	}
-	lost := assoc.BufferedAmount()
+	lost, flying := assoc.BufferedAmount(), assoc.CWND()+assoc.MTU()
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	t.lost = lost
+	t.lost, t.unsent = lost, lost > int(flying)
 }
 
 // blocksWrites tells whether a write waits until the association has sent it,
@@ -373,16 +375,26 @@ func (t *SCTPTransport) postClosedLocked() {
 }
 
 // Stop closes the transport and its channels with [ErrClosed]. The peer gets
-// an ABORT. It is idempotent and waits for no handler. What was queued and not
-// acknowledged is lost, and then the error is a *[DataLostError]; [SCTPTransport.Shutdown]
-// is there to lose nothing.
+// an ABORT. It is idempotent and waits for no handler.
+//
+// What was not acknowledged is lost, and counted in the statistics. If some of
+// it had not even been sent, the call that has closed the transport returns a
+// *[DataLostError]; [SCTPTransport.Shutdown] is there to lose nothing.
 func (t *SCTPTransport) Stop() error {
-	if err := t.alive().usable("sctp stop"); err != nil {
+	const op = "sctp stop"
+	if err := t.alive().usable(op); err != nil {
 		return err
 	}
+	before := t.life.group.Cause()
 	t.stop(ErrClosed)
+	t.life.mu.Lock()
+	lost, unsent := t.lost, t.unsent
+	t.life.mu.Unlock()
+	if before != nil || !unsent {
+		return nil
+	}
 
-	return nil
+	return &Error{Op: op, Err: &DataLostError{lost, t.life.group.Cause()}}
 }
 
 func (t *SCTPTransport) stop(cause error) {

@@ -17,6 +17,9 @@ func (t *SCTPTransport) Stats() SCTPTransportStats {
 	s.MessagesSent, s.MessageBytesSent = t.totals.messagesOut.Load(), t.totals.bytesOut.Load()
 	s.MessagesReceived, s.MessageBytesReceived = t.totals.messagesIn.Load(), t.totals.bytesIn.Load()
 	s.BufferedAmount = uint64(assoc.BufferedAmount()) //nolint:gosec // an amount
+	t.life.mu.Lock()
+	s.BytesLost = uint64(t.lost) //nolint:gosec // an amount
+	t.life.mu.Unlock()
 	messages, bytes := t.filter.UnreadAll()
 	s.UnreadMessages = uint64(messages)                   //nolint:gosec // a count
 	s.UnreadBytes = uint64(bytes) + uint64(t.kept.Load()) //nolint:gosec // amounts

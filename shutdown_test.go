@@ -92,7 +92,7 @@ func TestL9_ShutdownThatIsCutShort(t *testing.T) {
 		"channel": func(ctx context.Context, _ *stack, c *DataChannel) error { return c.Shutdown(ctx) },
 	}
 	for name, end := range map[string]func(a, b *stack) error{
-		"own Stop of SCTP":       func(a, _ *stack) error { return a.sctp.Stop() },
+		"own Stop of SCTP":       func(a, _ *stack) error { return lostData(t, a.sctp.Stop()) },
 		"own Stop of ICE":        func(a, _ *stack) error { return a.ice.Stop() },
 		"the peer's Stop":        func(_, b *stack) error { return b.sctp.Stop() },
 		"the peer's end of DTLS": func(_, b *stack) error { return b.dtls.Stop() },

@@ -66,6 +66,8 @@ type SCTPTransportStats struct {
 	// BufferedAmount is how many bytes of all channels are queued, or sent and
 	// not yet acknowledged.
 	BufferedAmount uint64 `json:"bufferedAmount,omitempty"`
+	// BytesLost is what BufferedAmount was when the transport ended.
+	BytesLost uint64 `json:"bytesLost,omitempty"`
 	// UnreadMessages and UnreadBytes are what has come on all channels and was
 	// not yet read: complete messages, and bytes also of incomplete ones. The
 	// peer has to wait when the bytes reach LocalReceiverWindow, or the

@@ -33,9 +33,9 @@ func TestOwnStatsJSON(t *testing.T) {
 			"localReceiverWindow":7, "packetsSent":8, "packetsReceived":9,
 			"chunksSent":10, "chunksReceived":11, "chunksRetransmitted":12, "openChannels":13,
 			"messagesSent":14, "messagesReceived":15, "messageBytesSent":16, "messageBytesReceived":17,
-			"bufferedAmount":18, "unreadMessages":19, "unreadBytes":20,
-			"dropped":{"malformed":21, "tooLong":22, "wrongTag":23, "unusable":24, "overLimit":25,
-				"discardedChunks":26, "unsentPackets":27}}`},
+			"bufferedAmount":18, "bytesLost":19, "unreadMessages":20, "unreadBytes":21,
+			"dropped":{"malformed":22, "tooLong":23, "wrongTag":24, "unusable":25, "overLimit":26,
+				"discardedChunks":27, "unsentPackets":28}}`},
 		{DataChannelStats{}, `{"priority":5, "bufferedAmount":6, "unreadMessages":7, "unreadBytes":8}`},
 	} {
 		zero, err := json.Marshal(c.stats)
