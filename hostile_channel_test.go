@@ -227,11 +227,14 @@ func TestC5_HostileResets(t *testing.T) {
 		}},
 		{"and the next OPEN on the stream in the same packet", func(t *testing.T, p *hostilePeer) {
 			c := p.openAndAccept(streamBad)
+			var open []byte
 			p.inject(func(tsn, request uint32) ([][]byte, uint32) {
 				next := data{stream: streamBad, ppid: ppidDCEP, body: openMessage("at once"), flags: flagsWhole}
+				open = next.marshal(p.kind, tsn)
 
-				return [][]byte{resetRequest(request, tsn-1, []uint16{streamBad}), next.marshal(p.kind, tsn)}, 1
+				return [][]byte{resetRequest(request, tsn-1, []uint16{streamBad}), open}, 1
 			})
+			p.insist(open)
 			p.mu.Lock()
 			p.requests++
 			p.mu.Unlock()

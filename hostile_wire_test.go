@@ -328,3 +328,20 @@ func resetRequest(number, lastTSN uint32, ids []uint16) []byte {
 
 	return rawChunk(chunkReconfig, 0, p)
 }
+
+// insist sends the chunk that was injected last again, until it is
+// acknowledged: the victim may send back what comes before its time.
+func (w *wire) insist(chunk []byte) {
+	for range 100 {
+		time.Sleep(10 * hostileMillisecond)
+		w.mu.Lock()
+		done := int32(w.acked-w.next+1) >= 0
+		if !done {
+			_, _ = w.dataSource.Write(w.packet(chunk))
+		}
+		w.mu.Unlock()
+		if done {
+			return
+		}
+	}
+}
