@@ -157,7 +157,9 @@
 // maximum, which GetCapabilities of a connected SCTPTransport returns, is
 // [ErrMessageTooLarge]. Close of a channel and every Shutdown deliver what is
 // queued; if the context of a Shutdown ends before that, a [*DataLostError] says
-// how much the peer has not acknowledged. Stop drops what is queued.
+// how much the peer has not acknowledged. Stop drops what is queued, and that of
+// an SCTPTransport returns such an error if some of it had not even been sent;
+// [SCTPTransport.Stats] counts what was lost.
 //
 // Receiving. A channel is received from in one way at a time:
 //
@@ -316,6 +318,8 @@
 //   - GetRemoteParameters before the start is ErrInvalidState; pion: empty.
 //   - SCTPTransport.GetCapabilities is what we accept before the start; pion: 0.
 //   - SCTPTransport.Start, called twice, is an error; pion: nil.
+//   - SCTPTransport.Stop returns a [*DataLostError] if something had not been
+//     sent.
 //   - NewDataChannel may be called before the association is there; pion: an
 //     error.
 //   - The logger factory given to the function NewICETransport is not used.
