@@ -17,9 +17,9 @@ import (
 // DataChannel carries messages between two peers, over one stream each way of
 // an [SCTPTransport].
 //
-// Messages come either to the handler of OnMessage or to ReceiveContext and
-// ReadMessage. They wait, bounded, until one of them is there; when the bound
-// is reached the peer has to wait too.
+// Messages come to the handler of OnMessage, to ReceiveContext and ReadMessage,
+// or to a connection, one of these at a time. They wait until it is there; when
+// the bounds of the association are reached the peer has to wait too.
 //
 // A channel ends with its transport. The package documentation says when its
 // methods may be called, on which goroutines its handlers run, and what ends

@@ -116,9 +116,10 @@ func (c *DataChannel) setOnce(which func() *once, handler func(), call func(func
 }
 
 // Detach hands the channel out as an io.ReadWriteCloser, a
-// *datachannel.DataChannel of pion/datachannel. OnMessage and the receiving
-// methods are not to be used then. It needs [SettingEngine.DetachDataChannels]
-// and an open channel, and fails with [ErrInvalidState] otherwise.
+// *datachannel.DataChannel of pion/datachannel. It needs
+// [SettingEngine.DetachDataChannels] and an open channel, and fails with
+// [ErrInvalidState] otherwise. With that setting all channels have to be
+// detached: OnMessage is never called, and receiving is ErrInvalidState.
 func (c *DataChannel) Detach() (datachannel.ReadWriteCloser, error) { return c.DetachWithDeadline() }
 
 // DetachWithDeadline is Detach, with deadlines for reading and writing.

@@ -499,8 +499,9 @@ func (c *DataChannel) ReceiveContext(ctx context.Context) (DataChannelMessage, e
 	return m, err
 }
 
-// ReadMessage is ReceiveContext into a buffer of the caller's, and allocates
-// nothing. It returns the message's length in bytes, and whether it is text.
+// ReadMessage is ReceiveContext into a buffer of the caller's. It allocates
+// nothing if a message is there and fits. It returns the message's length in
+// bytes, and whether it is text.
 //
 // A buffer that is too short gets nothing: the error is io.ErrShortBuffer, n
 // the length needed, and the message stays the next one.

@@ -18,24 +18,25 @@
 //	  ICEGatherer -> ICETransport -> DTLSTransport -> SCTPTransport -> DataChannel
 //
 // These make one stack. An [ICETransport] owns the [ICEGatherer] given to its
-// constructor or to its start, and closes it with itself; closing the gatherer ends the transport. An ICETransport carries one
-// [DTLSTransport], and that one [SCTPTransport], ever. A [DataChannel] belongs
-// to its SCTPTransport, also when it is made before the association is there;
-// it is opened then.
+// constructor or to its start, and closes it with itself; closing the gatherer
+// ends the transport. An ICETransport carries one [DTLSTransport], and that one
+// [SCTPTransport], ever. A [DataChannel] belongs to its SCTPTransport, also
+// when it is made before the association is there; it is opened then.
 //
 // What a layer above has to know comes from return values, from the Context of
 // the layer below and its cause, and from events. Signaling is the program's:
 // it carries [ICEParameters], [DTLSParameters], [SCTPCapabilities] and
 // candidates to the peer, in any order and encoding; their JSON is that of
-// pion/webrtc and of the W3C text.
+// pion/webrtc and of the W3C text, but for what stands under "Values" below.
 //
 // # Cancellation
 //
 // A call that can wait has a form that takes a context: StartContext,
 // GatherContext, AcceptDataChannel, OpenDataChannel, SendContext,
-// SendTextContext, ReceiveContext, ReadMessage, AwaitState, Shutdown and Run.
-// Start is StartContext without a limit of the caller's. Gather and Send do not
-// wait at all.
+// SendTextContext, ReceiveContext, ReadMessage, AwaitState, Shutdown and Run,
+// and AcceptContext of a [Listener]. Start is StartContext without a limit of
+// the caller's. Gather and Send do not wait at all, but for Send with
+// DataChannelSettings.BlockWrite.
 //
 //   - Refusals come first. A bad argument or a wrong state is an error and
 //     changes nothing, whatever the context is.
@@ -97,8 +98,10 @@
 // The callbacks of a channel never run on that queue. OnOpen, OnDial,
 // OnDataChannel and OnDataChannelOpened each get a goroutine for the call, and
 // may never return. The messages of one channel come to OnMessage in order and
-// one at a time; OnError and then OnClose come after the last of them.
-// OnBufferedAmountLow has a queue of its own for each channel.
+// one at a time; OnError and then OnClose come after the last of them, unless
+// OnMessage is set after the end. OnBufferedAmountLow has a queue of its own for
+// each channel. These queues have a goroutine only while something waits in
+// them.
 //
 // Not ordered against each other are: the callbacks of two channels; a
 // channel's OnOpen, its OnMessage and its OnBufferedAmountLow; anything of a
@@ -108,14 +111,10 @@
 // Every method but Run, GracefulStop and GracefulClose may be called from every
 // handler. Filters of addresses and interfaces, and BindingRequestHandler, are
 // not handlers: they must not block or call back. A handler may be nil and may
-// be set at any time. Nothing is lost when it is set late: messages and channels wait, in bounded queues,
-// and OnOpen, OnDial and OnClose are called at once if they were due. States
-// and candidates are not repeated; State, AwaitState and GetLocalCandidates
-// tell them.
-//
-// There is one way of receiving at a time. While OnMessage has a handler,
-// ReceiveContext and ReadMessage return [ErrInvalidState], and while
-// OnDataChannel has one, AcceptDataChannel does.
+// be set at any time. Nothing is lost when it is set late: messages and channels
+// wait, within bounds, and OnOpen, OnDial and OnClose are called at once if they
+// were due. States and candidates are not repeated; State, AwaitState and
+// GetLocalCandidates tell them.
 //
 // # Closing
 //
@@ -148,13 +147,106 @@
 // A failed ICE transport ends at once, with what stands on it, unless
 // ICESettings.FailedGrace says otherwise.
 //
+// # Data channels
+//
+// Sending. What is sent is queued until the peer has acknowledged it; an error
+// means that nothing of the message was queued. SendContext waits while its
+// channel has DataChannelSettings.MaxBuffered queued, 1 MiB by default, or all
+// channels together MaxAssociationBuffered, 16 MiB. Send does not wait: at the
+// second limit it fails with [ErrBufferFull]. A message above the peer's
+// maximum, which GetCapabilities of a connected SCTPTransport returns, is
+// [ErrMessageTooLarge]. Close of a channel and every Shutdown deliver what is
+// queued; if the context of a Shutdown ends before that, a [*DataLostError] says
+// how much the peer has not acknowledged. Stop drops what is queued, and that of
+// an SCTPTransport returns such an error if some of it had not even been sent;
+// [SCTPTransport.Stats] counts what was lost.
+//
+// Receiving. A channel is received from in one way at a time:
+//
+//   - by ReceiveContext and ReadMessage. Each message goes to one of those who
+//     wait. ReadMessage puts it into the caller's buffer, and allocates nothing
+//     if a message is there and the buffer has room for it;
+//   - by OnMessage, until its handler is nil again;
+//   - by a connection that NetConn or MessageConn makes, for good;
+//   - by what Detach returns, as pion programs know it. That needs
+//     SettingEngine.DetachDataChannels, and then is the only way for all
+//     channels of the API.
+//
+// ReceiveContext and ReadMessage give way to the others, with [ErrInvalidState].
+// While OnMessage has a handler there can be no connection, and with a
+// connection OnMessage does nothing.
+//
+// A message that nobody has taken stays in the association's receive window,
+// SCTPSettings.MaxReceiveBufferSize. The window is the back-pressure: when it is
+// full, or DataChannelSettings.MaxUnreadMessages wait, the peer has to wait, in
+// SendContext if it uses this package. There is one window for all channels, so
+// that one which nobody reads comes to hold up all others; the Unread counters
+// of [DataChannel.Stats] tell which one that is. What the peer had sent before
+// it closed a channel can still be received. It does not count in the window;
+// while more than 1 MiB of it waits, further channels are not seen closed. A
+// message above SCTPSettings.MaxMessageSize ends its channel with
+// ErrMessageTooLarge.
+//
+// Accepting. The peer's channels come to AcceptDataChannel or to a [Listener],
+// or, while it has a handler, to OnDataChannel; AcceptDataChannel is
+// ErrInvalidState then. At most DataChannelSettings.AcceptBacklog wait. A stream
+// that comes on top of that or of MaxChannels, whose first message is no valid
+// DATA_CHANNEL_OPEN, or has not come whole within OpenTimeout, is reset by
+// itself: the transport and all other channels go on.
+//
+// Connections. [DataChannel.NetConn] is a stream of bytes over an ordered,
+// reliable channel, [DataChannel.MessageConn] keeps messages apart and is for
+// every channel. [SCTPTransport.Listen] makes a net.Listener, whose connections
+// are NetConns of the channels that the peer opens. Unlike TCP, a channel cannot
+// close one direction alone, and has no window to itself; examples/tunnel has a
+// small protocol that adds both.
+//
+// Priorities. DataChannelParameters.Priority is a weight. Of channels that have
+// something queued each gets its share of the path, in bytes. The side that
+// accepts a channel gives its own direction the same weight. That works only if
+// both peers offer to interleave messages, as this package does by default;
+// [SCTPTransport.Metadata] tells. Otherwise messages are sent whole, one after
+// the other.
+//
+// Limits are fields of SCTPSettings and DataChannelSettings, with units and
+// defaults in their comments.
+//
+// Handshake in signaling (SNAP). With SCTPSettings.SNAP, GetCapabilities has our
+// INIT chunk, in SCTPInit. If it was called before the start, and the peer's
+// capabilities have a chunk too, nothing is negotiated on the path: StartContext
+// returns with the peer's first packet, instead of after two round trips. A peer
+// that begins a handshake all the same gets one.
+//
+// What of pion/sctp v1.11.3 is on or off, there and here:
+//
+//	                               default there      here
+//	loss detection by time         on                 on; RACKMinRTTWindow,
+//	  (RACK)                                          RACKReorderingWindowFloor
+//	probes for a lost tail (TLP)   on                 on; RACKWorstCaseDelayedAck
+//	limits of bursts after a loss  on                 on, no setting
+//	  (TLR)
+//	interleaving (RFC 8260)        offered            offered; DisableInterleaving
+//	order of interleaved streams   weighted, fair,    our own, weights
+//	                               fixed weights      at any time
+//	zero checksum (RFC 9653)       off                offered; DisableZeroChecksum
+//	partial reliability            offered            offered, no setting
+//	  (RFC 3758)
+//	retransmission timeout,        1 s                1 s, no setting
+//	  first and least
+//	retransmission timeout, most   60 s               60 s; RTOMax
+//	receive window                 1 MiB              6 MiB; MaxReceiveBufferSize
+//	limit of what a stream holds   off                off, as it aborts the
+//	  that is not complete                            association: see MaxMessageSize
+//	                                                  and MaxUnreadMessages
+//	handshake in signaling         off                off; SNAP
+//
 // # Errors
 //
 // An error is an [*Error], which names the operation ("dtls start") and wraps
 // the reason; io.EOF and ErrClosed come as they are where a stream or a channel
 // has ended. Reasons are the sentinels of this package, a context's error and
-// cause, [*DTLSAlertError], [*SCTPAbortError], or an error of a protocol
-// module. Match them with errors.Is and errors.As. An Error is a net.Error;
+// cause, [*DTLSAlertError], [*SCTPAbortError], [*DataLostError], or an error of
+// a protocol module. Match them with errors.Is and errors.As. An Error is a net.Error;
 // Timeout is true for deadlines and ErrHandshakeTimeout. ErrClosed also matches
 // net.ErrClosed and io.ErrClosedPipe.
 //
@@ -206,7 +298,8 @@
 //
 //   - API.NewPeerConnection, NewRTPSender and NewRTPReceiver, and the options of
 //     NewAPI but WithSettingEngine;
-//   - DTLSTransport.WriteRTCP, and SCTPTransport.GetSctpInit;
+//   - DTLSTransport.WriteRTCP, and SCTPTransport.GetSctpInit, whose chunk is in
+//     SCTPCapabilities.SCTPInit;
 //   - of SettingEngine: BufferFactory, DisableMediaEngineCopy,
 //     DisableMediaEngineMultipleCodecs, SetFireOnTrackBeforeFirstRTP,
 //     SetHandleUndeclaredSSRCWithoutAnswer, SetIgnoreRidPauseForRecv and
@@ -225,6 +318,8 @@
 //   - GetRemoteParameters before the start is ErrInvalidState; pion: empty.
 //   - SCTPTransport.GetCapabilities is what we accept before the start; pion: 0.
 //   - SCTPTransport.Start, called twice, is an error; pion: nil.
+//   - SCTPTransport.Stop returns a [*DataLostError] if something had not been
+//     sent.
 //   - NewDataChannel may be called before the association is there; pion: an
 //     error.
 //   - The logger factory given to the function NewICETransport is not used.
@@ -255,6 +350,13 @@
 //   - OnOpen, OnDial and OnClose are called once, also when they are set again.
 //   - Send fails with ErrBufferFull when too much is queued (16 MiB by
 //     default); pion: it queues without bound.
+//   - A channel has no goroutine and no buffer to read into; pion: one, and
+//     64 KiB.
+//   - OnBufferedAmountLow is called for one event after the other; pion: on a
+//     goroutine for each.
+//   - A stream that does not begin as a channel has to is reset; pion: it ends
+//     the accepting of channels, and one whose first message is not complete
+//     holds it up.
 //
 // Defaults:
 //
@@ -273,10 +375,17 @@
 //     the address; SetDTLSInsecureSkipHelloVerify(false) brings it back. The
 //     first retransmission comes after 100 ms.
 //   - SCTP offers zero checksum; EnableSCTPZeroChecksum(false) stops it.
+//   - The receive window is 6 MiB, and of messages up to 1 MiB are taken; pion:
+//     1 MiB, and up to 1 GiB, of which no more than the window arrives.
+//   - There can be 1,024 channels at a time, and 128 that nobody has accepted
+//     yet; pion: 65,535.
 //   - ICETransport.Role follows the outcome of a role conflict.
 //
 // Values:
 //
+//   - In the JSON of SCTPCapabilities a maxMessageSize of 0 means no limit, as in
+//     SDP, and a side that has not said leaves it out; pion: 0 is not said. In
+//     Go, 0 is not said and math.MaxUint32 no limit.
 //   - ICECandidate.String is the candidate's text, which ParseICECandidate
 //     reads; pion: a text for people.
 //   - ICECandidate.ToJSON fills in usernameFragment if the candidate has it.

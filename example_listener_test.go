@@ -15,16 +15,18 @@ import (
 // listener, and each connection of the other side's client is a data channel.
 func ExampleSCTPTransport_Listen() {
 	alice := newRemote(webrtc.ICERoleControlling, func(ctx context.Context, alice *remote) {
-		client := &http.Client{Transport: &http.Transport{
-			DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
-				channel, err := alice.sctp.OpenDataChannel(ctx, &webrtc.DataChannelParameters{Label: "http", Ordered: true})
-				if err != nil {
-					return nil, err
-				}
+		sctp := alice.sctp
+		// README: begin
+		dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+			channel, err := sctp.OpenDataChannel(ctx, &webrtc.DataChannelParameters{Label: "http", Ordered: true})
+			if err != nil {
+				return nil, err
+			}
 
-				return channel.NetConn()
-			},
-		}}
+			return channel.NetConn()
+		}
+		client := &http.Client{Transport: &http.Transport{DialContext: dial}}
+		// README: end
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://bob/greeting", nil)
 		check(err)
 		response, err := client.Do(request)
@@ -44,15 +46,18 @@ func ExampleSCTPTransport_Listen() {
 	check(bob.gatherer.Gather())
 	bob.start(ctx, alice.exchangeParameters(ctx, bob.ice, bob.dtls, bob.sctp))
 
-	listener, err := bob.sctp.Listen()
-	check(err)
+	sctp := bob.sctp
 	server := &http.Server{
 		ReadHeaderTimeout: 5 * time.Second,
 		Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			fmt.Fprint(w, "hello from ", r.URL.Path)
 		}),
 	}
+	// README: begin
+	listener, err := sctp.Listen() // of the channels that the peer opens
+	check(err)
 	err = server.Serve(listener) // until the peer has ended the transport
+	// README: end
 	<-alice.ended
 	fmt.Println(err)
 

@@ -223,8 +223,6 @@ func onLoopback() func(*webrtc.API) {
 func TestReadmeShowsTheExample(t *testing.T) {
 	readme, err := os.ReadFile("README.md")
 	require.NoError(t, err)
-	source, err := os.ReadFile("example_test.go")
-	require.NoError(t, err)
 	blocks := func(text []byte, begin, end string) (blocks [][]string) {
 		for rest := string(text); ; {
 			_, after, found := strings.Cut(rest, begin)
@@ -245,7 +243,12 @@ func TestReadmeShowsTheExample(t *testing.T) {
 			blocks = append(blocks, lines)
 		}
 	}
-	examples := blocks(source, "\t// README: begin\n", "\t// README: end\n")
-	require.Len(t, examples, 3)
+	var examples [][]string
+	for _, name := range []string{"example_test.go", "example_listener_test.go"} {
+		source, err := os.ReadFile(name)
+		require.NoError(t, err)
+		examples = append(examples, blocks(source, "// README: begin\n", "// README: end\n")...)
+	}
+	require.Len(t, examples, 5)
 	require.Equal(t, examples, blocks(readme, "```go\n", "```\n"))
 }

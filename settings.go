@@ -166,8 +166,9 @@ type SCTPSettings struct {
 	MaxReceiveBufferSize uint32
 
 	// MaxMessageSize is the largest message in bytes that we take, which
-	// signaling tells the peer. It can be at most half of
-	// MaxReceiveBufferSize. If zero, 1 MiB or that half, whichever is less.
+	// signaling tells the peer; a larger one ends its channel. It can be at most
+	// half of MaxReceiveBufferSize. If zero, 1 MiB or that half, whichever is
+	// less.
 	MaxMessageSize uint32
 
 	// RTOMax is the longest time until a retransmission. If zero, 60 s.
@@ -212,9 +213,11 @@ type SCTPSettings struct {
 	// for two round trips and this. If zero, 200 ms.
 	RACKWorstCaseDelayedAck time.Duration
 
-	// SNAP is to offer the SCTP handshake in signaling, in SCTPCapabilities,
-	// which saves two round trips. It is used if the peer's capabilities have
-	// it too; a peer that begins a handshake all the same gets one.
+	// SNAP is to offer the SCTP handshake in signaling, in SCTPCapabilities: a
+	// start waits for the peer's first packet then, instead of two round trips.
+	// It is used if GetCapabilities was called before the start and the peer's
+	// capabilities have it too; a peer that begins a handshake all the same
+	// gets one.
 	// https://datatracker.ietf.org/doc/draft-hancke-tsvwg-snap/
 	SNAP bool
 }
@@ -222,11 +225,12 @@ type SCTPSettings struct {
 // DataChannelSettings are the settings of data channels. The limits are for
 // each association.
 type DataChannelSettings struct {
-	// MaxChannels is how many channels there can be at a time. If zero, 1024.
+	// MaxChannels is how many channels there can be at a time. More of ours are
+	// ErrInvalidState, more of the peer's are reset. If zero, 1024.
 	MaxChannels uint16
 
 	// AcceptBacklog is how many channels that the peer opened can wait for
-	// AcceptDataChannel. If zero, 128.
+	// AcceptDataChannel; the next ones are reset. If zero, 128.
 	AcceptBacklog int
 
 	// OpenTimeout is how long a stream that the peer has opened can be
@@ -236,8 +240,9 @@ type DataChannelSettings struct {
 
 	// MaxUnreadMessages is how many messages of all channels together can
 	// have come and wait to be read; the peer has to wait then, as it does
-	// when SCTP.MaxReceiveBufferSize is full. Small messages cost more memory
-	// than the window counts. If zero, 16,384.
+	// when SCTP.MaxReceiveBufferSize is full. A message costs some 256 bytes
+	// beside its data, which the window that the peer is told counts, too. The
+	// number does not bound channels that are detached. If zero, 16,384.
 	MaxUnreadMessages int
 
 	// MaxBuffered is how many bytes of a channel can be queued before a
@@ -248,11 +253,11 @@ type DataChannelSettings struct {
 	// be queued before Send fails with ErrBufferFull. If zero, 16 MiB.
 	MaxAssociationBuffered int
 
-	// Detach lets channels be detached.
+	// Detach has the program detach all channels, to read them.
 	Detach bool
 
-	// BlockWrite makes the Write of a detached channel wait until there is
-	// room.
+	// BlockWrite, together with Detach, makes the Write of a detached channel,
+	// and Send too, wait until what was written before has been sent.
 	BlockWrite bool
 }
 
