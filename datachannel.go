@@ -386,9 +386,15 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 }
 
 // readable, resetting and overflow come from the association; see the interface.
-func (c *DataChannel) readable()          { c.inbox.readable() }
-func (c *DataChannel) resetting()         { c.inbox.reset() }
-func (c *DataChannel) overflow(err error) { c.inbox.overflow(err) }
+func (c *DataChannel) readable()  { c.inbox.readable() }
+func (c *DataChannel) resetting() { c.inbox.reset() }
+func (c *DataChannel) overflow(err error) {
+	if c.settings.Detach {
+		c.failed(err) // what came before, the program has
+	} else {
+		c.inbox.overflow(err)
+	}
+}
 
 // failed ends the channel, and resets its stream, for what the peer has sent.
 func (c *DataChannel) failed(err error) { c.end(opError("datachannel receive", err)) }

@@ -212,8 +212,9 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 // filterConfig bounds what the peer can have with us. What is detached the
 // program reads past us, so it is not counted.
 func (t *SCTPTransport) filterConfig() sctpfilter.Config {
-	config := sctpfilter.Config{Log: t.log, MaxMessage: int(t.settings.SCTP.MaxMessageSize)}
-	if !t.settings.DataChannel.Detach {
+	detach := t.settings.DataChannel.Detach
+	config := sctpfilter.Config{Log: t.log, MaxMessage: int(t.settings.SCTP.MaxMessageSize), Uncounted: detach}
+	if !detach {
 		config.MaxUnread = t.settings.DataChannel.MaxUnreadMessages
 	}
 
@@ -385,12 +386,12 @@ func (t *SCTPTransport) Stop() error {
 	if err := t.alive().usable(op); err != nil {
 		return err
 	}
-	before := t.life.group.Cause()
+	live := t.life.group.Cause() == nil
 	t.stop(ErrClosed)
 	t.life.mu.Lock()
 	lost, unsent := t.lost, t.unsent
 	t.life.mu.Unlock()
-	if before != nil || !unsent {
+	if !live || !unsent {
 		return nil
 	}
 

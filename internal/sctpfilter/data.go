@@ -39,6 +39,8 @@ type stream struct {
 // inbound is what the filter knows of the peer's data. The mutex guards it
 // all; Read takes it once for a packet.
 type inbound struct {
+	uncounted bool // Config.Uncounted
+
 	mu      sync.Mutex
 	agreed  agreed
 	window  tsnWindow
@@ -213,12 +215,17 @@ func (f *Filter) account(s *stream, c *dataChunk) (overflows bool) {
 		d.fragments += len(s.parts.fragments) - count
 		overflows = overflows || d.dead(s, f.cfg.MaxMessage)
 	}
+	if complete {
+		f.counts.messagesIn.Add(1)
+	}
+	if d.uncounted {
+		return overflows
+	}
 	d.receiver.passed += uint64(size)
 	d.bytes += size
 	s.bytes += size
 	d.receiver.peak = max(d.receiver.peak, d.bytes)
 	if complete {
-		f.counts.messagesIn.Add(1)
 		s.messages++
 		s.fresh++
 		d.messages++
@@ -323,6 +330,7 @@ func (d *inbound) below(a, b uint32) bool {
 
 func (d *inbound) drop(s *stream, match func(*fragment) bool) {
 	bytes, count := s.parts.giveUp(match)
+	bytes = min(bytes, s.bytes)
 	s.bytes -= bytes
 	s.forwarded += count
 	d.bytes -= bytes

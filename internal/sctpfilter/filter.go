@@ -37,6 +37,10 @@ type Config struct {
 	// MaxUnread bounds the messages that have come on all streams together and
 	// were not yet taken. If zero, nothing does.
 	MaxUnread int
+	// Uncounted is for streams that are read by others, who do not tell what
+	// they took: nothing counts as unread then, and the association's own
+	// window is all that the peer meets.
+	Uncounted bool
 }
 
 // Filter is the net.Conn of one association. Read and Write may be called by
@@ -84,6 +88,7 @@ var past = time.Unix(1, 0)
 func New(src Source, cfg Config) *Filter {
 	f := &Filter{src: src, cfg: cfg, quiet: make(chan struct{}, 1)}
 	f.view.ports.Store(defaultPorts)
+	f.in.uncounted = cfg.Uncounted
 
 	return f
 }

@@ -127,7 +127,7 @@ const (
 // the association has not dropped what a FORWARD-TSN gave up, because the peer
 // uses a stream otherwise than it was opened, its memory would fill.
 func (d *inbound) compare() {
-	if d.forwarded <= maxForwarded {
+	if d.forwarded <= maxForwarded || d.uncounted {
 		return
 	}
 	leak := d.receiver.held - d.receiver.peak
