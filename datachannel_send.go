@@ -17,7 +17,8 @@ import (
 // acknowledged, for senders that wait and for OnBufferedAmountLow. The bytes
 // themselves are with the association.
 type outbox struct {
-	c *DataChannel
+	c   *DataChannel
+	raw atomic.Pointer[sctp.Stream] // nil until it is there
 
 	// low delivers OnBufferedAmountLow, which may block, apart from messages.
 	low lifecycle.Queue
@@ -26,9 +27,12 @@ type outbox struct {
 	// last one closes the stream if closing is set: nothing may come after its
 	// end.
 	writers atomic.Int64
+	written atomic.Int64 // bytes that were given to the association, ever
 
 	mu        sync.Mutex
-	raw       *sctp.Stream
+	sizes     queuedSizes // never less than is queued
+	joined    bool        // the budget knows the outbox
+	wanted    int64       // the least that a sender waits for; 0 if none does
 	threshold uint64
 	above     bool // messages have brought the amount above the threshold since the last event
 	onLow     func()
@@ -38,8 +42,8 @@ type outbox struct {
 func (o *outbox) init(c *DataChannel) { o.c = c }
 
 func (o *outbox) attach(raw *sctp.Stream) {
+	o.raw.Store(raw)
 	o.mu.Lock()
-	o.raw = raw
 	threshold := o.threshold
 	o.mu.Unlock()
 	raw.SetBufferedAmountLowThreshold(threshold)
@@ -92,25 +96,19 @@ func (o *outbox) fallen() {
 	})
 }
 
-// sending notes that the amount is about to rise by n bytes.
-func (o *outbox) sending(raw *sctp.Stream, n int) {
-	amount := raw.BufferedAmount()
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	o.above = o.above || amount+uint64(n) > o.threshold //nolint:gosec // a length
-}
-
 // wake has every sender that waits look again.
 func (o *outbox) wake() {
 	o.mu.Lock()
-	defer o.mu.Unlock()
 	o.changed.Note()
+	joined := o.joined
+	o.mu.Unlock()
+	if joined && o.c.life.group.Cause() != nil {
+		o.c.sctp.budget.ended(o)
+	}
 }
 
 func (o *outbox) amount() uint64 {
-	o.mu.Lock()
-	raw := o.raw
-	o.mu.Unlock()
+	raw := o.raw.Load()
 	if raw == nil {
 		return 0
 	}
@@ -118,21 +116,100 @@ func (o *outbox) amount() uint64 {
 	return raw.BufferedAmount()
 }
 
-// acknowledged wakes senders when half of the channel's budget is free.
+// limit is what the messages of the channel may cost.
+func (o *outbox) limit() int64 { return int64(o.c.settings.MaxBuffered) }
+
+// roomLocked tells whether there is room for a message. One of any size has
+// room in a queue that is half empty, or no queue at all.
+func (o *outbox) roomLocked(cost int64) bool {
+	queued := o.sizes.cost()
+
+	return queued <= o.limit()/2 || queued+cost <= o.limit()
+}
+
+// take takes room for a message of n bytes, if there is: in the association's
+// budget, and in the channel's for a sender that waits. wrote has to follow.
+func (o *outbox) take(n int, waits bool) bool {
+	budget, cost := &o.c.sctp.budget, messageCost(n)
+	if !budget.reserve(o.c.sctp, cost, waits) {
+		return false
+	}
+	ok, joins := o.push(n, waits)
+	if !ok {
+		o.settle()
+		ok, joins = o.push(n, waits)
+	}
+	if !ok {
+		budget.release(cost)
+	}
+	if joins {
+		budget.join(o)
+		if o.c.life.group.Cause() != nil { // it may have ended before it joined
+			budget.ended(o)
+		}
+	}
+
+	return ok
+}
+
+// push enters a message that is about to be written.
+func (o *outbox) push(n int, waits bool) (ok, joins bool) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if cost := messageCost(n); waits && !o.roomLocked(cost) {
+		if o.wanted == 0 || cost < o.wanted {
+			o.wanted = cost
+		}
+
+		return false, false
+	}
+	o.sizes.push(int64(n))
+	o.above = o.above || uint64(o.sizes.bytes) > o.threshold //nolint:gosec // an amount
+	joins = !o.joined
+	o.joined = true
+
+	return true, joins
+}
+
+// wrote tells that the association has a message of n bytes. One that it has
+// refused counts as acknowledged.
+func (o *outbox) wrote(n int) {
+	o.written.Add(int64(n))
+	o.c.sctp.budget.written.Add(int64(n))
+}
+
+// settle gives back what the peer has acknowledged.
+func (o *outbox) settle() (empty bool) {
+	// In this order: what is written in between is taken for unacknowledged.
+	written := o.written.Load()
+	acked := written - int64(o.amount()) //nolint:gosec // an amount
+	o.mu.Lock()
+	freed := o.sizes.settle(acked)
+	empty = o.sizes.messages == 0
+	o.mu.Unlock()
+	o.c.sctp.budget.release(freed)
+
+	return empty
+}
+
+// acknowledged wakes senders when a sixteenth of the channel's budget is free,
+// and one of them would fit. With less they would be woken for every packet;
+// with more, one channel would leave a part of a long path unused: it fills the
+// path with what is queued, and no more than the budget can be on its way.
 func (o *outbox) acknowledged() {
-	if o.amount() <= o.half() {
-		o.wake()
+	o.settle()
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.sizes.cost() <= o.limit()-o.limit()/16 && o.roomLocked(o.wanted) {
+		o.wanted = 0
+		o.changed.Note()
 	}
 }
 
-func (o *outbox) half() uint64 {
-	return uint64(o.c.settings.MaxBuffered / 2) //nolint:gosec // above 0
-}
-
-// room waits until n more bytes fit both budgets, and takes that room of the
-// association's. The channel has to stay open meanwhile.
+// room waits until a message of n bytes fits both budgets, and takes that room.
+// The channel has to stay open meanwhile.
 func (o *outbox) room(ctx context.Context, op string, n int) error {
-	if o.fits(n) {
+	if o.take(n, true) {
 		return nil
 	}
 	o.c.sctp.budget.await(o)
@@ -144,7 +221,7 @@ func (o *outbox) room(ctx context.Context, op string, n int) error {
 		if _, err := o.c.maySend(op, n); err != nil {
 			return err
 		}
-		if o.fits(n) {
+		if o.take(n, true) {
 			return nil
 		}
 		select {
@@ -156,18 +233,6 @@ func (o *outbox) room(ctx context.Context, op string, n int) error {
 	}
 }
 
-// fits takes room for n bytes if there is. A message of any size has room in a
-// queue that is half empty, or no queue at all.
-func (o *outbox) fits(n int) bool {
-	amount := o.amount()
-	if amount > o.half() && amount+uint64(n) > uint64(o.c.settings.MaxBuffered) { //nolint:gosec // sizes
-		return false
-	}
-	ok, _ := o.c.sctp.budget.reserve(o.c.sctp.association(), n, true)
-
-	return ok
-}
-
 // Send queues a binary message, empty ones too, and does not wait. The data
 // may be reused when it returns.
 //
@@ -175,68 +240,63 @@ func (o *outbox) fits(n int) bool {
 // end after it, [ErrClosed] for our own Close; [ErrMessageTooLarge] above the
 // peer's maximum; [ErrBufferFull] when the queue has reached its hard limit
 // (DataChannelSettings.MaxAssociationBuffered). The message was not queued then.
-func (c *DataChannel) Send(data []byte) error { return c.send(nil, data, false) }
+func (c *DataChannel) Send(data []byte) error {
+	return c.send(context.Background(), false, data, false)
+}
 
 // SendText queues a text message, as [DataChannel.Send] does. It should be
 // valid UTF-8, or browsers will not take it.
-func (c *DataChannel) SendText(s string) error { return c.send(nil, []byte(s), true) }
+func (c *DataChannel) SendText(s string) error {
+	return c.send(context.Background(), false, []byte(s), true)
+}
 
-// SendContext waits while more than DataChannelSettings.MaxBuffered bytes are
-// queued on the channel, or MaxAssociationBuffered on all of them, then queues
-// a binary message. It returns the context's error if ctx ends first, and the
-// message was not queued then.
+// SendContext waits while as much is queued on the channel as
+// DataChannelSettings.MaxBuffered allows, or on all of them as
+// MaxAssociationBuffered does, then queues a binary message. It returns the
+// context's error if ctx ends first, and the message was not queued then.
 func (c *DataChannel) SendContext(ctx context.Context, data []byte) error {
-	return c.sendWaiting(ctx, data, false)
+	return c.send(ctx, true, data, false)
 }
 
 // SendTextContext is [DataChannel.SendContext] for a text message.
 func (c *DataChannel) SendTextContext(ctx context.Context, s string) error {
-	return c.sendWaiting(ctx, []byte(s), true)
+	return c.send(ctx, true, []byte(s), true)
 }
 
-func (c *DataChannel) sendWaiting(ctx context.Context, data []byte, text bool) error {
-	if _, err := c.maySend("datachannel send", len(data)); err != nil {
-		return err
-	}
-	switch {
-	case ctx == nil:
-		return refuse("datachannel send", ErrInvalidArgument, "nil context")
-	case ctx.Err() != nil:
-		return opError("datachannel send", contextError(ctx))
-	}
-
-	return c.send(ctx, data, text)
-}
-
-// send queues a message, and waits for room if there is a context.
-func (c *DataChannel) send(ctx context.Context, data []byte, text bool) error {
+// send queues a message, and waits for room if it is to.
+func (c *DataChannel) send(ctx context.Context, waits bool, data []byte, text bool) error {
 	const op = "datachannel send"
 	raw, err := c.maySend(op, len(data))
-	if err != nil {
+	switch {
+	case err != nil:
 		return err
+	case ctx == nil:
+		return refuse(op, ErrInvalidArgument, "nil context")
+	case ctx.Err() != nil:
+		return opError(op, contextError(ctx))
 	}
-	kind, size := kinds[text][len(data) == 0], len(data)
+	kind, size := kindOf(text, len(data) == 0), len(data)
 	if len(data) == 0 {
 		// SCTP has no empty messages; the kind says that this byte is none.
 		// https://www.rfc-editor.org/rfc/rfc8831#section-6.6
-		data = []byte{0}
+		data = emptyMessage[:]
 	}
-	if ctx != nil {
+	if waits {
 		err = c.outbox.room(ctx, op, len(data))
-	} else if ok, queued := c.sctp.budget.reserve(c.sctp.association(), len(data), false); !ok {
-		err = &Error{Op: op, Err: fmt.Errorf("%w: %d bytes are queued", ErrBufferFull, queued)}
+	} else if !c.outbox.take(len(data), false) {
+		err = &Error{Op: op, Err: fmt.Errorf("%w: %d bytes are queued", ErrBufferFull, c.sctp.BufferedAmount())}
 	}
 	if err != nil {
 		return err
 	}
 	if c.outbox.enter() {
-		c.outbox.sending(raw, len(data))
 		err = c.write(ctx, raw, data, kind)
+		c.outbox.wrote(len(data))
 		c.outbox.leave()
 	} else {
+		c.outbox.wrote(len(data))
 		err = sctp.ErrStreamClosed
 	}
-	c.sctp.budget.done(len(data), err == nil)
 	if err != nil {
 		return c.sendError(op, err)
 	}
@@ -246,12 +306,14 @@ func (c *DataChannel) send(ctx context.Context, data []byte, text bool) error {
 	return nil
 }
 
+var emptyMessage [1]byte
+
 // write gives a message to the association, which takes it at once unless
 // writes block.
 func (c *DataChannel) write(
 	ctx context.Context, raw *sctp.Stream, data []byte, kind sctp.PayloadProtocolIdentifier,
 ) error {
-	if ctx == nil || !c.sctp.blocksWrites() {
+	if !c.sctp.blocksWrites() {
 		_, err := raw.WriteSCTP(data, kind)
 
 		return err
@@ -271,11 +333,19 @@ func (c *DataChannel) write(
 	}
 }
 
-// kinds are the payload protocol identifiers of messages: text, empty.
+// kindOf is the payload protocol identifier of a message.
 // https://www.rfc-editor.org/rfc/rfc8831#section-8
-var kinds = map[bool]map[bool]sctp.PayloadProtocolIdentifier{
-	false: {false: sctp.PayloadTypeWebRTCBinary, true: sctp.PayloadTypeWebRTCBinaryEmpty},
-	true:  {false: sctp.PayloadTypeWebRTCString, true: sctp.PayloadTypeWebRTCStringEmpty},
+func kindOf(text, empty bool) sctp.PayloadProtocolIdentifier {
+	switch {
+	case text && empty:
+		return sctp.PayloadTypeWebRTCStringEmpty
+	case text:
+		return sctp.PayloadTypeWebRTCString
+	case empty:
+		return sctp.PayloadTypeWebRTCBinaryEmpty
+	default:
+		return sctp.PayloadTypeWebRTCBinary
+	}
 }
 
 func (c *DataChannel) maySend(op string, n int) (*sctp.Stream, error) {
@@ -352,9 +422,8 @@ func (c *DataChannel) SetBufferedAmountLowThreshold(threshold uint64) {
 	amount := o.amount()
 	o.mu.Lock()
 	o.threshold, o.above = threshold, amount > threshold
-	raw := o.raw
 	o.mu.Unlock()
-	if raw != nil {
+	if raw := o.raw.Load(); raw != nil {
 		raw.SetBufferedAmountLowThreshold(threshold)
 	}
 }

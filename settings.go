@@ -246,11 +246,15 @@ type DataChannelSettings struct {
 	MaxUnreadMessages int
 
 	// MaxBuffered is how many bytes of a channel can be queued before a
-	// sender with a context waits. If zero, 1 MiB.
+	// sender with a context waits. What describes a message counts too, as 256
+	// bytes, so that many small ones cost no more memory than a few long ones.
+	// A message of any size is taken while the queue is half empty. If zero,
+	// 1 MiB.
 	MaxBuffered int
 
 	// MaxAssociationBuffered is how many bytes of all channels together can
-	// be queued before Send fails with ErrBufferFull. If zero, 16 MiB.
+	// be queued before Send fails with ErrBufferFull. What describes a message
+	// counts too, as in MaxBuffered. If zero, 16 MiB.
 	MaxAssociationBuffered int
 
 	// Detach has the program detach all channels, to read them.
