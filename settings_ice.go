@@ -58,8 +58,9 @@ type ICESettings struct {
 	PortMin, PortMax uint16
 
 	// ReadBufferSize and WriteBufferSize are the sizes in bytes asked of the
-	// system for the buffers of each UDP socket; it may give less. If zero,
-	// the system's defaults.
+	// system for the buffers of each UDP socket; it may give less, as Linux
+	// does above net.core.rmem_max and wmem_max. If zero, 1 MiB to read and
+	// the system's default to write.
 	ReadBufferSize  int
 	WriteBufferSize int
 

@@ -361,6 +361,20 @@ func TestSocketBuffers(t *testing.T) {
 	}
 }
 
+// Sockets get the default unless the program says otherwise.
+func TestDefaultSocketBuffers(t *testing.T) {
+	for _, tc := range []struct{ asked, got int }{{0, 1 << 20}, {1 << 16, 1 << 16}} {
+		read, write := 0, 0
+		e := SettingEngine{Net: sizedNet{conn: sizedConn{read: &read, write: &write}}}
+		e.ICE.ReadBufferSize = tc.asked
+		api := NewAPI(WithSettingEngine(e))
+		require.NoError(t, api.ready("test"))
+		_, err := api.settings.network().ListenUDP("udp4", nil)
+		require.NoError(t, err)
+		assert.Equal(t, []int{tc.got, 0}, []int{read, write})
+	}
+}
+
 func TestNetworkIsLeftAlone(t *testing.T) {
 	e := &SettingEngine{}
 	assert.IsType(t, &machineNet{}, e.network())

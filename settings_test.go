@@ -16,6 +16,8 @@ func TestSettingDefaults(t *testing.T) {
 	s := api.settings
 
 	assert.Equal(t, []NetworkType{NetworkTypeUDP4, NetworkTypeUDP6}, s.ICE.NetworkTypes)
+	assert.Equal(t, 1<<20, s.ICE.ReadBufferSize)
+	assert.Zero(t, s.ICE.WriteBufferSize)
 	assert.Equal(t, 64, s.ICE.MaxRemoteCandidates)
 	assert.Equal(t, 100, s.ICE.MaxCandidatePairs)
 	assert.Zero(t, s.ICE.FailedGrace)
