@@ -6,7 +6,6 @@ import (
 	"math/rand/v2"
 	"runtime"
 	"slices"
-	"sync"
 	"testing"
 	"time"
 
@@ -186,26 +185,6 @@ func benchChannel(tb testing.TB, one, two *stack) (from, to *DataChannel) {
 	return from, to
 }
 
-// BenchmarkIdleChannel is what one more channel costs each side.
-func BenchmarkIdleChannel(b *testing.B) {
-	const channels = 500
-	for b.Loop() {
-		one, two := benchPair(b)
-		connect(b, one, two)
-		benchChannel(b, one, two)
-		before := measure()
-		for range channels {
-			benchChannel(b, one, two)
-		}
-		during := measure()
-		gone(b, one, two)
-		b.ReportMetric(float64(during.goroutines-before.goroutines)/(2*channels), "goroutines/channel")
-		b.ReportMetric(kilobytes(during.heap, before.heap, 2*channels), "heap-KB/channel")
-		b.ReportMetric(kilobytes(during.stack, before.stack, 2*channels), "stack-KB/channel")
-	}
-	b.ReportMetric(0, "ns/op")
-}
-
 // BenchmarkCancel is the time from the end of a start's context to its
 // return, against a peer that is silent at that stage, on sockets.
 func BenchmarkCancel(b *testing.B) {
@@ -248,79 +227,6 @@ func cancelled(b *testing.B, stage int) time.Duration {
 	return returned.Sub(begin)
 }
 
-var messageSizes = []int{1 << 10, 16 << 10}
-
-// BenchmarkRoundTrip is a message there and back, on loopback. Bytes and
-// allocations are those of both sides together, for each of the two messages.
-func BenchmarkRoundTrip(b *testing.B) {
-	for _, size := range messageSizes {
-		b.Run(sizeName(size), func(b *testing.B) {
-			from, to, over := benchChannels(b)
-			defer over()
-			ctx := context.Background()
-			var echo sync.WaitGroup
-			echo.Add(1)
-			go func() {
-				defer echo.Done()
-				buf := make([]byte, size)
-				for {
-					n, _, err := to.ReadMessage(ctx, buf)
-					if err != nil || to.SendContext(ctx, buf[:n]) != nil {
-						return
-					}
-				}
-			}()
-			message, buf := make([]byte, size), make([]byte, size)
-			messages := 0
-			allocated := allocations()
-			for b.Loop() {
-				require.NoError(b, from.SendContext(ctx, message))
-				_, _, err := from.ReadMessage(ctx, buf)
-				require.NoError(b, err)
-				messages += 2
-			}
-			allocated.report(b, messages)
-			over()
-			echo.Wait()
-		})
-	}
-}
-
-// BenchmarkThroughput is messages one way, as fast as they are taken, on
-// loopback.
-func BenchmarkThroughput(b *testing.B) {
-	for _, size := range messageSizes {
-		b.Run(sizeName(size), func(b *testing.B) {
-			from, to, over := benchChannels(b)
-			defer over()
-			ctx := context.Background()
-			b.SetBytes(int64(size))
-			message := make([]byte, size)
-			var received sync.WaitGroup
-			received.Add(1)
-			allocated := allocations()
-			b.ResetTimer()
-			go func() {
-				defer received.Done()
-				buf := make([]byte, size)
-				for range b.N {
-					if _, _, err := to.ReadMessage(ctx, buf); err != nil {
-						b.Error(err)
-
-						return
-					}
-				}
-			}()
-			for range b.N {
-				require.NoError(b, from.SendContext(ctx, message))
-			}
-			received.Wait()
-			b.StopTimer()
-			allocated.report(b, b.N)
-		})
-	}
-}
-
 func sizeName(size int) string { return fmt.Sprintf("%dKiB", size>>10) }
 
 func benchChannels(b *testing.B) (from, to *DataChannel, over func()) {
@@ -340,11 +246,4 @@ func allocations() allocated {
 	runtime.ReadMemStats(&m)
 
 	return allocated{m.TotalAlloc, m.Mallocs}
-}
-
-func (a allocated) report(b *testing.B, messages int) {
-	b.Helper()
-	now := allocations()
-	b.ReportMetric(float64(now.bytes-a.bytes)/float64(messages), "B/message")
-	b.ReportMetric(float64(now.count-a.count)/float64(messages), "allocs/message")
 }
