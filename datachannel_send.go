@@ -298,6 +298,10 @@ func (c *DataChannel) send(ctx context.Context, waits bool, data []byte, text bo
 		err = sctp.ErrStreamClosed
 	}
 	if err != nil {
+		// What the message had taken is free, and no acknowledgement will tell.
+		c.outbox.settle()
+		c.sctp.budget.tell(nil)
+
 		return c.sendError(op, err)
 	}
 	c.counts.sent(size)

@@ -26,6 +26,7 @@ type budget struct {
 	queued  atomic.Int64 // never less than what is queued costs
 	written atomic.Int64 // bytes given to the association, ever
 	waiters atomic.Int32 // channels in waiting
+	told    []outlet     // acknowledged's own
 
 	mu      sync.Mutex
 	outlets map[outlet]struct{} // that may have something queued
@@ -165,7 +166,8 @@ func (b *budget) leave(o outlet) {
 	b.waiters.Store(int32(len(b.waiting))) //nolint:gosec // as in await
 }
 
-// acknowledged is called for every acknowledgement of the peer's.
+// acknowledged is called for every acknowledgement of the peer's, by the
+// association's own goroutine.
 func (b *budget) acknowledged(assoc association) {
 	if b.waiters.Load() == 0 || !b.due(assoc) {
 		return
@@ -173,10 +175,18 @@ func (b *budget) acknowledged(assoc association) {
 	if !b.low(b.queued.Load()) {
 		b.settle(assoc)
 	}
+	b.told = b.tell(b.told[:0])
+	clear(b.told)
+}
+
+// tell has senders look again. It returns whom it has told, behind buf.
+func (b *budget) tell(buf []outlet) []outlet {
 	b.mu.Lock()
-	waiting := slices.Collect(maps.Keys(b.waiting))
+	buf = slices.AppendSeq(buf, maps.Keys(b.waiting))
 	b.mu.Unlock()
-	for _, o := range waiting {
+	for _, o := range buf {
 		o.acknowledged()
 	}
+
+	return buf
 }
