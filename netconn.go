@@ -88,13 +88,22 @@ func (c *DataChannel) mayConnect(op string) error {
 	if err := c.alive().usable(op); err != nil {
 		return err
 	}
-	switch state := c.ReadyState(); state {
+	c.life.mu.Lock()
+	state, ours := c.life.state, c.closing
+	c.life.mu.Unlock()
+	switch state {
 	case DataChannelStateOpen:
 		return nil
 	case DataChannelStateConnecting:
 		return refuse(op, ErrInvalidState, "the channel is not open yet")
+	case DataChannelStateClosing:
+		if !ours {
+			return nil // by the peer: the cause follows
+		}
+
+		return refuse(op, ErrInvalidState, "the channel is %v: %w", state, ErrClosed)
 	default:
-		cause := c.life.causeOr(ErrClosed)
+		cause := c.life.endCause()
 		if cause == io.EOF { //nolint:errorlint // see gracefulEnd
 			return nil
 		}

@@ -37,7 +37,10 @@ func (d dispatcher) Opening(id uint16) bool {
 
 		return false
 	}
-	raw, err := d.t.openStream(d.assoc, id, false)
+	// A channel of ours that is just being opened may be read by the program
+	// already, and must not find a deadline.
+	ours := !undeclared && id != sctpfilter.Sink
+	raw, err := d.t.openStream(d.assoc, id, ours && d.t.settings.DataChannel.Detach)
 	if err != nil {
 		return false // the association is ending
 	}
