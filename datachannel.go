@@ -35,6 +35,9 @@ type DataChannel struct {
 	outbox outbox
 	counts channelCounts
 	acked  atomic.Bool // the peer knows the channel
+	// crossed tells that the peer has closed the channel before it had come to
+	// the end of what we have sent.
+	crossed atomic.Bool
 
 	// callbacks delivers messages, the error and the close in this order.
 	callbacks lifecycle.Queue
@@ -184,7 +187,7 @@ func (c *DataChannel) open() error {
 		return c.sctp.life.causeOr(err)
 	}
 	c.sctp.filter.Opened(id)
-	c.sctp.weights.SetWeight(id, c.params.Priority)
+	c.sctp.weights.SetWeight(id, c.params.weight())
 	switch {
 	case c.params.Negotiated:
 		c.setReliability(raw)
@@ -345,7 +348,7 @@ func (c *DataChannel) closeStream() {
 	c.life.mu.Lock()
 	id, ours := *c.id, c.closing
 	c.life.mu.Unlock()
-	_, err := c.sctp.closeStream(id)
+	err := c.sctp.closeStream(id)
 	if ours && (err != nil || c.settings.Detach) {
 		// The association takes no reset any more, or nobody reads the peer's
 		// answer to it.
@@ -377,6 +380,9 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 	c.life.awaitTorn()
 	if err == nil && lost > 0 {
 		err = c.sctp.life.group.Cause() // an end of the transport closes too
+		if err == nil && c.crossed.Load() {
+			err = errPeerWasFirst
+		}
 	}
 	if err != nil && lost > 0 {
 		err = &Error{Op: op, Err: &DataLostError{int(lost), err}} //nolint:gosec // within the budget
@@ -384,6 +390,8 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 
 	return opError(op, and(err, c.life.tasksDone(ctx)))
 }
+
+var errPeerWasFirst = errors.New("the peer has closed the channel first")
 
 // readable, resetting and overflow come from the association; see the interface.
 func (c *DataChannel) readable()  { c.inbox.readable() }
@@ -416,7 +424,9 @@ func (c *DataChannel) peerReset() {
 	// RFC 8831 6.7: the answer is a reset of our own direction.
 	// https://www.rfc-editor.org/rfc/rfc8831#section-6.7
 	c.outbox.close()
-	c.sctp.peerReset(*id)
+	if answered := c.sctp.peerReset(*id); !answered {
+		c.crossed.Store(true)
+	}
 	c.end(cause)
 }
 

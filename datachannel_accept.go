@@ -197,7 +197,7 @@ func (t *SCTPTransport) announce(c *DataChannel, open *stream) {
 		acknowledge()
 	}
 	c.setReliability(open.raw)
-	t.weights.SetWeight(open.id, c.params.Priority)
+	t.weights.SetWeight(open.id, c.params.weight())
 	c.attach(open.raw, true)
 	t.life.mu.Lock()
 	opened := t.onOpened

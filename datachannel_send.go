@@ -27,7 +27,11 @@ type outbox struct {
 	// last one closes the stream if closing is set: nothing may come after its
 	// end.
 	writers atomic.Int64
-	written atomic.Int64 // bytes that were given to the association, ever
+	// writing holds a token while a message is being written: the module
+	// numbers a message before it queues it, and two at once would get their
+	// numbers in the wrong order.
+	writing chan struct{}
+	written  atomic.Int64  // bytes that were given to the association, ever
 
 	mu        sync.Mutex
 	sizes     queuedSizes // never less than is queued
@@ -39,15 +43,33 @@ type outbox struct {
 	changed   lifecycle.Changes // there may be room
 }
 
-func (o *outbox) init(c *DataChannel) { o.c = c }
+func (o *outbox) init(c *DataChannel) {
+	o.c = c
+	o.writing = make(chan struct{}, 1)
+}
 
 func (o *outbox) attach(raw *sctp.Stream) {
 	o.raw.Store(raw)
-	o.mu.Lock()
-	threshold := o.threshold
-	o.mu.Unlock()
-	raw.SetBufferedAmountLowThreshold(threshold)
+	o.applyThreshold()
 	raw.OnBufferedAmountLow(o.fallen)
+}
+
+// applyThreshold brings the stream's threshold to the newest, whichever
+// goroutine is the last to do so.
+func (o *outbox) applyThreshold() {
+	raw := o.raw.Load()
+	for raw != nil {
+		o.mu.Lock()
+		threshold := o.threshold
+		o.mu.Unlock()
+		raw.SetBufferedAmountLowThreshold(threshold)
+		o.mu.Lock()
+		same := threshold == o.threshold
+		o.mu.Unlock()
+		if same {
+			return
+		}
+	}
 }
 
 // closing is a flag in outbox.writers.
@@ -83,8 +105,8 @@ func (o *outbox) fallen() {
 	due := o.above
 	o.above = false
 	o.mu.Unlock()
-	if !due {
-		return // it was what opened the channel
+	if !due && !o.c.settings.Detach {
+		return // it was what opened the channel, or, detached, what the program has written by itself
 	}
 	o.low.Post(o.c.life.group, func() {
 		o.mu.Lock()
@@ -284,7 +306,9 @@ func (c *DataChannel) send(ctx context.Context, waits bool, data []byte, text bo
 	if waits {
 		err = c.outbox.room(ctx, op, len(data))
 	} else if !c.outbox.take(len(data), false) {
-		err = &Error{Op: op, Err: fmt.Errorf("%w: %d bytes are queued", ErrBufferFull, c.sctp.BufferedAmount())}
+		err = &Error{Op: op, Err: fmt.Errorf(
+			"%w: %d bytes more than the limit of %d, at %d for each message",
+			ErrBufferFull, len(data), c.settings.MaxAssociationBuffered, messageOverhead)}
 	}
 	if err != nil {
 		return err
@@ -317,24 +341,27 @@ var emptyMessage [1]byte
 func (c *DataChannel) write(
 	ctx context.Context, raw *sctp.Stream, data []byte, kind sctp.PayloadProtocolIdentifier,
 ) error {
+	select {
+	case c.outbox.writing <- struct{}{}:
+	case <-ctx.Done():
+		return contextError(ctx)
+	}
+	defer func() { <-c.outbox.writing }()
 	if !c.sctp.blocksWrites() {
 		_, err := raw.WriteSCTP(data, kind)
 
 		return err
 	}
-	for {
-		release := lifecycle.AbortOnDone(ctx, func() { _ = raw.SetWriteDeadline(expired) })
-		_, err := raw.WriteSCTP(data, kind)
-		if !release() {
-			_ = raw.SetWriteDeadline(time.Time{})
-		}
-		if !errors.Is(err, context.DeadlineExceeded) {
-			return err
-		}
-		if ctx.Err() != nil {
-			return contextError(ctx)
-		} // the deadline was that of another sender
+	release := lifecycle.AbortOnDone(ctx, func() { _ = raw.SetWriteDeadline(expired) })
+	_, err := raw.WriteSCTP(data, kind)
+	if !release() {
+		_ = raw.SetWriteDeadline(time.Time{})
 	}
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+		return contextError(ctx)
+	}
+
+	return err // a deadline that the program has set ends it too
 }
 
 // kindOf is the payload protocol identifier of a message.
@@ -427,9 +454,7 @@ func (c *DataChannel) SetBufferedAmountLowThreshold(threshold uint64) {
 	o.mu.Lock()
 	o.threshold, o.above = threshold, amount > threshold
 	o.mu.Unlock()
-	if raw := o.raw.Load(); raw != nil {
-		raw.SetBufferedAmountLowThreshold(threshold)
-	}
+	o.applyThreshold()
 }
 
 // OnBufferedAmountLow sets the handler that is called when the buffered amount

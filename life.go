@@ -101,16 +101,19 @@ func (l *life[S]) endCause() error {
 }
 
 // end ends the life with a cause, and everything that stands on it, then
-// releases what the object held. All but the first call return at once; what
-// the first one has not released yet is waited for with awaitTorn.
-func (l *life[S]) end(cause error, release func()) {
+// releases what the object held. All but the first call return false at once;
+// what the first one has not released yet is waited for with awaitTorn.
+func (l *life[S]) end(cause error, release func()) (first bool) {
 	// The group is not quiet while something is released, and what that posts
 	// is in the care of whoever waits for the group.
 	defer l.group.Busy()()
-	if l.group.End(cause) {
+	first = l.group.End(cause)
+	if first {
 		release()
 		close(l.torn)
 	}
+
+	return first
 }
 
 func (l *life[S]) awaitTorn() { <-l.torn }

@@ -2,7 +2,6 @@ package webrtc
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net"
 
@@ -42,9 +41,8 @@ func (t *SCTPTransport) Listen() (*Listener, error) {
 	if t.settings.DataChannel.Detach {
 		return nil, refuse(op, ErrInvalidState, "channels are detached")
 	}
-	// It refuses first, and takes nothing under a context that has ended.
-	if _, err := t.AcceptDataChannel(endedContext); errors.Is(err, ErrInvalidState) {
-		return nil, err
+	if t.accepted.handled() {
+		return nil, refuse(op, ErrInvalidState, "OnDataChannel has the channels")
 	}
 	l := &Listener{transport: t}
 	l.ctx, l.close = context.WithCancel(context.Background())

@@ -118,9 +118,7 @@ type netConn struct {
 
 	longest int // message that Write makes, in bytes
 
-	// Of the holder of reading.
-	buffer *[]byte // nil, or what rest is a part of
-	rest   []byte  // of the message that did not fit
+	rest []byte // of the message that did not fit; who holds reading may use it
 }
 
 func (c *netConn) Read(p []byte) (int, error) {
@@ -144,8 +142,7 @@ func (c *netConn) Read(p []byte) (int, error) {
 	}
 	n := copy(p, c.rest)
 	if c.rest = c.rest[n:]; len(c.rest) == 0 {
-		restBuffers.Put(c.buffer)
-		c.buffer = nil
+		c.rest = nil // an idle connection holds no memory
 	}
 
 	return n, nil
@@ -153,33 +150,15 @@ func (c *netConn) Read(p []byte) (int, error) {
 
 // next reads a message into p, and if it does not fit, into c.rest.
 func (c *netConn) next(ctx context.Context, op string, p []byte) (int, error) {
-	n, _, err := c.channel.readMessage(ctx, op, true, p)
-	if !errors.Is(err, io.ErrShortBuffer) {
-		return n, c.failed(ctx, op, err)
+	inbox := &c.channel.inbox
+	_, n, err := inbox.next(ctx, op, true, p)
+	if err == nil && n > len(p) {
+		var m DataChannelMessage
+		m, _, err = inbox.next(ctx, op, true, nil)
+		c.rest, n = m.Data, 0
 	}
-	buffer := restBuffer(n)
-	if n, _, err = c.channel.readMessage(ctx, op, true, *buffer); err != nil {
-		restBuffers.Put(buffer)
 
-		return 0, c.failed(ctx, op, err)
-	}
-	c.buffer, c.rest = buffer, (*buffer)[:n]
-
-	return 0, nil
-}
-
-// restBuffers are for messages of which a part waits to be read. A connection
-// has one only while that is so.
-var restBuffers sync.Pool
-
-// restBuffer returns a buffer for n bytes or more.
-func restBuffer(n int) *[]byte {
-	if buffer, ok := restBuffers.Get().(*[]byte); ok && len(*buffer) >= n {
-		return buffer
-	}
-	buffer := make([]byte, max(n, maxNetConnMessage))
-
-	return &buffer
+	return n, c.failed(ctx, op, err)
 }
 
 func (c *netConn) Write(p []byte) (int, error) {

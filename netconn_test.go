@@ -156,12 +156,12 @@ func TestC4_ReadKeepsTheBuffer(t *testing.T) {
 		n, err := conn.Read(buf)
 		require.NoError(t, err)
 		require.Equal(t, data, buf[:n])
-		require.Nil(t, own.buffer, "it fits, and was copied")
+		require.Nil(t, own.rest, "it fits, and was copied")
 
 		got := make([]byte, 1, len(data))
 		_, err = conn.Read(got)
 		require.NoError(t, err)
-		require.NotNil(t, own.buffer)
+		require.NotNil(t, own.rest)
 		one := make([]byte, 1)
 		require.Zero(t, testing.AllocsPerRun(len(data)-2, func() {
 			if _, err := conn.Read(one); err != nil {
@@ -170,7 +170,7 @@ func TestC4_ReadKeepsTheBuffer(t *testing.T) {
 			got = append(got, one...)
 		}))
 		require.Equal(t, data, got)
-		require.Nil(t, own.buffer, "an idle connection has a buffer")
+		require.Nil(t, own.rest, "an idle connection has a buffer")
 		stopped(t, network, a, b)
 	})
 }

@@ -210,8 +210,8 @@ func (p DataChannelParameters) weight() uint16 {
 	return p.Priority
 }
 
-// validate tells what no association could open. An id with the other side's
-// parity, or one in use, is the transport's to refuse.
+// validate tells what no association could open. An id in use is
+// the transport's to refuse.
 // https://www.rfc-editor.org/rfc/rfc8832#section-5.1
 func (p DataChannelParameters) validate() error {
 	for _, rule := range []struct {

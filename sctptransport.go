@@ -39,8 +39,8 @@ type SCTPTransport struct {
 	opening  chan struct{} // holds a token while a stream is being opened
 	drained  chan struct{} // closed when nothing more comes of the association
 
-	// filter is written once, before the association starts, and read by
-	// whoever knows one of its streams.
+	// filter is written before there is an association, and read by whoever
+	// knows one of its streams.
 	filter *sctpfilter.Filter
 
 	// Guarded by life.mu.
@@ -312,14 +312,17 @@ func reason(filter *sctpfilter.Filter, fallback error) error {
 
 // end ends the association and its channels. A peer that does not know yet
 // gets an ABORT.
-func (t *SCTPTransport) end(cause error) {
+func (t *SCTPTransport) end(cause error) { t.endFirst(cause) }
+
+// endFirst is end, and tells whether this call was the one.
+func (t *SCTPTransport) endFirst(cause error) (first bool) {
 	t.life.mu.Lock()
 	moved := t.life.moveLocked(SCTPTransportStateClosed)
 	if moved {
 		t.postClosedLocked()
 	}
 	t.life.mu.Unlock()
-	t.life.end(cause, func() {
+	return t.life.end(cause, func() {
 		t.life.mu.Lock()
 		filter, source, assoc := t.filter, t.source, t.assoc
 		t.life.mu.Unlock()
@@ -348,10 +351,11 @@ func (t *SCTPTransport) countLost(assoc *sctp.Association) {
 	if assoc == nil {
 		return
 	}
-	lost, flying := assoc.BufferedAmount(), assoc.CWND()+assoc.MTU()
+	lost := assoc.BufferedAmount()
+	unsent := int64(t.totals.bytesOut.Load()) - int64(t.filter.Stats().UserBytesSent) //nolint:gosec // amounts
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	t.lost, t.unsent = lost, lost > int(flying)
+	t.lost, t.unsent = lost, lost > 0 && unsent > 0
 }
 
 // blocksWrites tells whether a write waits until the association has sent it,
@@ -386,16 +390,19 @@ func (t *SCTPTransport) Stop() error {
 	if err := t.alive().usable(op); err != nil {
 		return err
 	}
-	live := t.life.group.Cause() == nil
-	t.stop(ErrClosed)
+	if !t.endFirst(ErrClosed) {
+		t.life.awaitTorn()
+
+		return nil
+	}
 	t.life.mu.Lock()
 	lost, unsent := t.lost, t.unsent
 	t.life.mu.Unlock()
-	if !live || !unsent {
+	if !unsent {
 		return nil
 	}
 
-	return &Error{Op: op, Err: &DataLostError{lost, t.life.group.Cause()}}
+	return &Error{Op: op, Err: &DataLostError{lost, ErrClosed}}
 }
 
 func (t *SCTPTransport) stop(cause error) {

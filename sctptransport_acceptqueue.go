@@ -32,6 +32,14 @@ func (q *acceptQueue) put(c channel) (handler func(channel), ok bool) {
 	return nil, true
 }
 
+// handled tells whether there is a handler.
+func (q *acceptQueue) handled() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+
+	return q.handler != nil
+}
+
 // full tells whether there is no room for another channel, and no handler.
 func (q *acceptQueue) full() bool {
 	q.mu.Lock()

@@ -28,36 +28,39 @@ var expired = time.Unix(1, 0)
 
 // Opening opens a stream that the peer has begun.
 func (d dispatcher) Opening(id uint16) bool {
-	undeclared, err := d.t.streams.admit(id)
-	if id == sctpfilter.Sink {
-		undeclared, err = false, nil
+	if d.t.life.group.Cause() != nil {
+		return false
 	}
-	if err != nil || d.t.life.group.Cause() != nil {
+	if id == sctpfilter.Sink {
+		raw, err := d.t.openStream(d.assoc, id, false)
+		if err == nil {
+			d.t.streams.setSink(&stream{id: id, raw: raw})
+		}
+
+		return err == nil
+	}
+	undeclared, err := d.t.streams.admit(id)
+	if err != nil {
 		d.t.log.Debugf("stream %d is refused: %v", id, err)
 
 		return false
 	}
 	// A channel of ours that is just being opened may be read by the program
 	// already, and must not find a deadline.
-	ours := !undeclared && id != sctpfilter.Sink
-	raw, err := d.t.openStream(d.assoc, id, ours && d.t.settings.DataChannel.Detach)
-	if err != nil {
-		return false // the association is ending
-	}
+	raw, err := d.t.openStream(d.assoc, id, !undeclared && d.t.settings.DataChannel.Detach)
 	switch {
+	case err != nil: // the association is ending
 	case undeclared:
 		open := &stream{id: id, raw: raw, undeclared: true}
 		d.t.streams.add(open)
-		d.t.streams.expire(open, d.t.life.group.After(d.t.settings.DataChannel.OpenTimeout, func() {
-			d.t.refuse(open, errNotDeclared)
-		}))
-	case id == sctpfilter.Sink:
-		d.t.streams.setSink(&stream{id: id, raw: raw})
+		if timeout := d.t.settings.DataChannel.OpenTimeout; timeout > 0 {
+			d.t.streams.expire(open, d.t.life.group.After(timeout, func() { d.t.refuse(open, errNotDeclared) }))
+		}
 	default:
 		d.t.streams.keep(id, raw)
 	}
 
-	return true
+	return err == nil
 }
 
 // openStream opens a stream at the association, to be polled unless the program
@@ -88,16 +91,14 @@ var errNotDeclared = errors.New("the first message did not come in time")
 // Readable passes on which streams got data.
 func (d dispatcher) Readable(ids []uint16) {
 	for _, id := range ids {
-		open, reader, undeclared := d.t.streams.find(id)
-		switch {
-		case open == nil:
-		case d.t.streams.isDetached(open):
-		case reader != nil:
-			reader.readable()
-		case undeclared:
-			d.t.declare(open)
+		switch s := d.t.streams.find(id); {
+		case s.raw == nil || s.detached: // no stream of ours, or one that the program reads
+		case s.reader != nil:
+			s.reader.readable()
+		case s.undeclared:
+			d.t.declare(s.open)
 		default:
-			d.t.throwAway(open.raw)
+			d.t.throwAway(s.raw)
 		}
 	}
 }
@@ -106,27 +107,21 @@ func (d dispatcher) Readable(ids []uint16) {
 // to their end.
 func (d dispatcher) Resetting(ids []uint16) {
 	for _, id := range ids {
-		open, reader, undeclared := d.t.streams.find(id)
+		s := d.t.streams.find(id)
+		if s.undeclared {
+			d.t.declare(s.open) // its first message may be its only one
+			s = d.t.streams.find(id)
+		}
 		switch {
-		case open == nil:
+		case s.open == nil:
 			d.t.filter.ResetSeen(id)
-		case reader != nil && !d.t.streams.isDetached(open):
-			reader.resetting()
-		case d.t.streams.isDetached(open):
+		case s.detached:
 			d.t.peerReset(id)
-		default:
-			if undeclared {
-				d.t.declare(open)
-				if _, reader, _ = d.t.streams.find(id); reader != nil {
-					reader.resetting()
-
-					continue
-				}
-			}
-			if d.t.throwAway(open.raw) {
-				d.t.refuse(open, io.EOF)
-				d.t.peerReset(id)
-			}
+		case s.reader != nil:
+			s.reader.resetting()
+		case s.raw != nil && d.t.throwAway(s.raw):
+			d.t.refuse(s.open, io.EOF)
+			d.t.peerReset(id)
 		}
 	}
 }
@@ -142,13 +137,12 @@ func (d dispatcher) ResetAnswered(id uint16) {
 // Overflow ends the channel of a stream on which too much has come that is no
 // message.
 func (d dispatcher) Overflow(id uint16) {
-	open, reader, _ := d.t.streams.find(id)
-	switch {
-	case open == nil:
-	case reader != nil:
-		reader.overflow(ErrMessageTooLarge)
+	switch s := d.t.streams.find(id); {
+	case s.open == nil:
+	case s.reader != nil:
+		s.reader.overflow(ErrMessageTooLarge)
 	default:
-		d.t.refuse(open, ErrMessageTooLarge)
+		d.t.refuse(s.open, ErrMessageTooLarge)
 	}
 }
 
@@ -170,37 +164,42 @@ func (t *SCTPTransport) refuse(open *stream, why error) {
 // abandon ends our part in a stream that nobody reads any more: our direction
 // is reset, what has come and what still comes is thrown away.
 func (t *SCTPTransport) abandon(id uint16) {
-	open, _ := t.closeStream(id)
-	if open == nil || t.streams.isDetached(open) {
+	_ = t.closeStream(id)
+	s := t.streams.find(id)
+	if s.open == nil || s.detached {
 		return
 	}
 	t.filter.Discard(id)
-	if raw := t.streams.raw(open); raw != nil {
-		t.throwAway(raw)
+	if s.raw != nil {
+		t.throwAway(s.raw)
 	}
 }
 
-// closeStream resets our direction of a stream behind what was sent on it. The
-// stream is nil if both directions have been reset.
+// closeStream resets our direction of a stream behind what was sent on it.
 // https://www.rfc-editor.org/rfc/rfc8831#section-6.7
-func (t *SCTPTransport) closeStream(id uint16) (open *stream, err error) {
-	open, reset := t.streams.close(id)
-	if reset != nil {
-		if err = reset.Close(); err != nil {
-			t.log.Debugf("closing stream %d: %v", id, err)
-		}
+func (t *SCTPTransport) closeStream(id uint16) error {
+	reset := t.streams.close(id)
+	if reset == nil {
+		return nil
+	}
+	err := reset.Close()
+	if err != nil {
+		t.log.Debugf("closing stream %d: %v", id, err)
 	}
 
-	return open, err
+	return err
 }
 
-// peerReset notes that the peer's direction was reset and read to its end.
-func (t *SCTPTransport) peerReset(id uint16) {
-	gone := t.streams.wasReset(id, func(open *stream) { open.reset = true })
+// peerReset notes that the peer's direction was reset and read to its end, and
+// tells whether ours was before.
+func (t *SCTPTransport) peerReset(id uint16) (answered bool) {
+	gone := t.streams.wasReset(id, func(open *stream) { open.reset, answered = true, open.answered })
 	t.filter.ResetSeen(id)
 	if gone {
 		t.gone(id)
 	}
+
+	return answered
 }
 
 // gone forgets a stream: its id begins anew.

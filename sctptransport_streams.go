@@ -56,6 +56,7 @@ type streamTable struct {
 	count    int                     // channels, also those without an id yet
 	client   bool
 	ready    bool     // the association is there, and with it the parity
+	over     bool     // the association has ended
 	next     uint32   // the next id of our parity that was never used
 	returned []uint16 // ids of our parity that came back, oldest first
 	waiting  []channel
@@ -241,20 +242,28 @@ func (s *streamTable) opened(open *stream, raw *sctp.Stream) bool {
 	return !open.closed
 }
 
-// find returns the stream of an id and who reads it; undeclared is a stream
-// that nobody reads yet.
-func (s *streamTable) find(id uint16) (open *stream, reader channel, undeclared bool) {
+// seen is what a stream is at one moment, and nothing if there is none.
+type seen struct {
+	open       *stream
+	raw        *sctp.Stream // nil while a channel of ours is being opened
+	reader     channel
+	undeclared bool
+	detached   bool
+}
+
+// find returns the stream of an id.
+func (s *streamTable) find(id uint16) seen {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	open = s.streams[id]
-	if open == nil {
+	open := s.streams[id]
+	if open == nil && s.sink != nil && s.sink.id == id {
 		open = s.sink
 	}
-	if open == nil || open.id != id {
-		return nil, nil, false
+	if open == nil {
+		return seen{}
 	}
 
-	return open, open.channel, open.undeclared
+	return seen{open, open.raw, open.channel, open.undeclared, open.detached}
 }
 
 // declare settles what a stream of the peer's is: a channel, or refused if
@@ -278,7 +287,7 @@ func (s *streamTable) declare(open *stream, reader channel) bool {
 // expire gives an undeclared stream the timer that refuses it.
 func (s *streamTable) expire(open *stream, stop func() bool) {
 	s.mu.Lock()
-	pending := open.undeclared
+	pending := open.undeclared && !s.over
 	if pending {
 		open.expiry = stop
 	}
@@ -288,17 +297,18 @@ func (s *streamTable) expire(open *stream, stop func() bool) {
 	}
 }
 
-// close tells which stream is still to be reset in our direction.
-func (s *streamTable) close(id uint16) (open *stream, reset *sctp.Stream) {
+// close returns the stream that is still to be reset in our direction, nil if
+// there is none, or none yet: who opens it looks again.
+func (s *streamTable) close(id uint16) (reset *sctp.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	open = s.streams[id]
+	open := s.streams[id]
 	if open == nil || open.closed {
-		return open, nil
+		return nil
 	}
 	open.closed = true
 
-	return open, open.raw
+	return open.raw
 }
 
 // wasReset notes the reset of one direction, as note says. It returns true
@@ -352,14 +362,6 @@ func (s *streamTable) remove(open *stream) {
 	s.freeLocked(open.id)
 }
 
-// raw is the association's stream, nil while it is being opened.
-func (s *streamTable) raw(open *stream) *sctp.Stream {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	return open.raw
-}
-
 // open counts the streams that channels have.
 func (s *streamTable) open() (n uint32) {
 	s.mu.Lock()
@@ -371,14 +373,6 @@ func (s *streamTable) open() (n uint32) {
 	}
 
 	return n
-}
-
-// isDetached tells whether the program reads a stream, and not the channel.
-func (s *streamTable) isDetached(open *stream) bool {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-
-	return open.detached
 }
 
 // handOver notes that the program reads a stream from now on.
@@ -427,6 +421,7 @@ func (s *streamTable) associated(client bool) []channel {
 func (s *streamTable) ended() {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.over = true
 	for _, open := range s.streams {
 		if open.expiry != nil {
 			open.expiry()

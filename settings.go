@@ -156,8 +156,8 @@ type SCTPSettings struct {
 	StartTimeout time.Duration
 
 	// MTU is the size in bytes of the largest SCTP packet that we send: what
-	// is left for SCTP of the path's MTU. If zero, 1191, which leaves room
-	// for DTLS in 1200 bytes of UDP and IP payload.
+	// is left for SCTP of the path's MTU. If zero, 1191: with 37 bytes of
+	// DTLS, and UDP and IPv6, it stays within the 1280 that every path takes.
 	MTU uint32
 
 	// MaxReceiveBufferSize is the receive window in bytes: how much the peer

@@ -409,7 +409,7 @@ func (e *SettingEngine) SetSCTPCwndCAStep(cwndCAStep uint32) {
 func (e *SettingEngine) DetachDataChannels() { e.orScratch().DataChannel.Detach = true }
 
 // EnableDataChannelBlockWrite sets DataChannel.BlockWrite: true makes the Write
-// of a detached channel wait until there is room.
+// of a detached channel wait until what was written before has been sent.
 func (e *SettingEngine) EnableDataChannelBlockWrite(block bool) {
 	e.orScratch().DataChannel.BlockWrite = block
 }

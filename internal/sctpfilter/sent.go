@@ -34,6 +34,11 @@ func (f *Filter) sentData(p []byte) {
 		} else {
 			f.outTSN.highest = tsn
 		}
+		header := dataHeaderLen
+		if chunk.kind == chunkIData {
+			header = iDataHeaderLen
+		}
+		f.counts.userBytesOut.Add(uint64(max(0, chunkHeaderLen+len(chunk.value)-header)))
 		if chunk.flags&flagEnd != 0 {
 			f.counts.messagesOut.Add(1)
 		}

@@ -13,6 +13,8 @@ type Stats struct {
 	// or went again, which Duplicates and Retransmitted count alone.
 	ChunksReceived, ChunksSent uint64
 	Duplicates, Retransmitted  uint64
+	// UserBytesSent is the data of the chunks sent, each counted once.
+	UserBytesSent uint64
 	// Messages whose last missing chunk came, and whose last chunk was sent.
 	MessagesReceived, MessagesSent uint64
 	SACKsReceived, SACKsSent       uint64
@@ -42,6 +44,7 @@ type Stats struct {
 type counts struct {
 	packetsIn, packetsOut, bytesIn, bytesOut            atomic.Uint64
 	dataIn, dataOut, duplicates, dataAgain              atomic.Uint64
+	userBytesOut                                        atomic.Uint64
 	messagesIn, messagesOut, sacksIn, sacksOut, updates atomic.Uint64
 	malformed, tooLong, wrongTag, unusable, heldTooLong atomic.Uint64
 	stripped, contradicting, tooFar, early, badResets   atomic.Uint64
@@ -52,6 +55,8 @@ type counts struct {
 // Stats returns the counters as they are now.
 func (f *Filter) Stats() Stats {
 	c := &f.counts
+	// Parts before their totals, so that no part is the larger.
+	duplicates, again := c.duplicates.Load(), c.dataAgain.Load()
 
 	return Stats{
 		PacketsReceived:   c.packetsIn.Load(),
@@ -60,10 +65,11 @@ func (f *Filter) Stats() Stats {
 		BytesSent:         c.bytesOut.Load(),
 		ChunksReceived:    c.dataIn.Load(),
 		ChunksSent:        c.dataOut.Load(),
-		Duplicates:        c.duplicates.Load(),
-		Retransmitted:     c.dataAgain.Load(),
+		Duplicates:        duplicates,
+		Retransmitted:     again,
 		MessagesReceived:  c.messagesIn.Load(),
 		MessagesSent:      c.messagesOut.Load(),
+		UserBytesSent:     c.userBytesOut.Load(),
 		SACKsReceived:     c.sacksIn.Load(),
 		SACKsSent:         c.sacksOut.Load(),
 		WindowUpdates:     c.updates.Load(),
