@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/sctp"
 	"github.com/stretchr/testify/require"
 
 	"github.com/ctxrtc/webrtc/internal/testnet"
@@ -286,4 +287,31 @@ func TestC1_BlockedWritesOfOneChannel(t *testing.T) {
 		require.NoError(t, <-waiting[i])
 	}
 	gone(t, a, b)
+}
+
+// TestC1_AcknowledgedBeforeItWasCounted: a sender is held up behind its write
+// until everything has been acknowledged. Who waits for that room gets it.
+func TestC1_AcknowledgedBeforeItWasCounted(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		settings := SettingEngine{}
+		settings.DataChannel.MaxBuffered, settings.DataChannel.MaxAssociationBuffered = 64<<10, 64<<10
+		a, b, network := connectedPair(t, settings, SettingEngine{})
+		slow, other := channelPair(t, a, b, DataChannelParameters{Ordered: true})
+		waiting, _ := channelPair(t, a, b, DataChannelParameters{Ordered: true})
+		other.OnMessage(func(DataChannelMessage) {})
+		const size = 60_000
+		time.Sleep(time.Second)
+		require.True(t, slow.outbox.take(size, true))
+		sent := result(func() error { return waiting.SendContext(limited(t, time.Minute), make([]byte, size)) })
+		synctest.Wait()
+		require.True(t, slow.outbox.enter())
+		_, err := slow.raw.WriteSCTP(make([]byte, size), sctp.PayloadTypeWebRTCBinary)
+		require.NoError(t, err)
+		time.Sleep(5 * time.Second)
+		require.Zero(t, a.sctp.BufferedAmount())
+		slow.outbox.wrote(size)
+		slow.outbox.leave()
+		require.NoError(t, <-sent)
+		stopped(t, network, a, b)
+	})
 }

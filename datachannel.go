@@ -34,7 +34,8 @@ type DataChannel struct {
 	inbox  inbox
 	outbox outbox
 	counts channelCounts
-	acked  atomic.Bool // the peer knows the channel
+	stream atomic.Pointer[stream] // nil before it is being opened
+	acked  atomic.Bool            // the peer knows the channel
 	// crossed tells that the peer has closed the channel before it had come to
 	// the end of what we have sent.
 	crossed atomic.Bool
@@ -182,6 +183,7 @@ func (c *DataChannel) open() error {
 	if !c.sctp.streams.add(open) {
 		return ErrClosed
 	}
+	c.stream.Store(open)
 	raw, err := c.sctp.openStream(assoc, id, c.settings.Detach)
 	if err != nil {
 		return c.sctp.life.causeOr(err)
@@ -286,10 +288,9 @@ func (c *DataChannel) attach(raw *sctp.Stream, acknowledged bool) {
 			c.life.group.Handle(f)
 		}
 	}
-	id := c.id
 	c.life.mu.Unlock()
 	if !moved {
-		c.sctp.abandon(*id)
+		c.sctp.abandon(c.stream.Load())
 
 		return
 	}
@@ -346,9 +347,9 @@ func (c *DataChannel) Close() error {
 // written. After our own Close nobody wants what still comes.
 func (c *DataChannel) closeStream() {
 	c.life.mu.Lock()
-	id, ours := *c.id, c.closing
+	ours := c.closing
 	c.life.mu.Unlock()
-	err := c.sctp.closeStream(id)
+	err := c.sctp.closeStream(c.stream.Load())
 	if ours && (err != nil || c.settings.Detach) {
 		// The association takes no reset any more, or nobody reads the peer's
 		// answer to it.
@@ -462,8 +463,9 @@ func (c *DataChannel) finish(cause error, associated bool) {
 		id := c.id
 		c.life.mu.Unlock()
 		c.inbox.end(cause, associated)
-		if id != nil && associated {
-			c.sctp.abandon(*id)
+		if open := c.stream.Load(); open != nil && associated {
+			c.outbox.close()
+			c.sctp.discard(open)
 		}
 		c.sctp.streams.leave(c, id)
 		c.outbox.wake()

@@ -133,11 +133,17 @@ func (t *SCTPTransport) declare(open *stream) {
 		if c != nil {
 			c.end(opError("datachannel accept", err))
 		}
-	case complete && t.streams.declare(open, c):
+	case complete && t.declared(open, c):
 		t.announce(c, open)
 	case c != nil:
 		c.end(errNotDeclared)
 	}
+}
+
+func (t *SCTPTransport) declared(open *stream, c *DataChannel) bool {
+	c.stream.Store(open)
+
+	return t.streams.declare(open, c)
 }
 
 // acceptChannel reads the first message of a stream, if it is complete.

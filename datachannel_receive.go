@@ -316,7 +316,13 @@ func (b *inbox) deliver() {
 		}
 		b.mu.Unlock()
 		b.turn <- struct{}{}
-		m, _, ok := b.take(nil)
+		var m DataChannelMessage
+		b.mu.Lock()
+		ok := b.handler != nil // it may have been taken back meanwhile
+		b.mu.Unlock()
+		if ok {
+			m, _, ok = b.take(nil)
+		}
 		b.giveBack()
 		if ok {
 			handler(m)
@@ -413,9 +419,17 @@ func (b *inbox) next(
 			return m, 0, opError(op, contextError(ctx))
 		}
 		b.turn <- struct{}{}
-		m, n, ok := b.take(buf)
+		var ok bool
+		b.mu.Lock()
+		refused := b.claimed && !claimer || b.handler != nil // meanwhile
+		b.mu.Unlock()
+		if !refused {
+			m, n, ok = b.take(buf)
+		}
 		b.giveBack()
 		switch {
+		case refused:
+			continue
 		case ok:
 			return m, n, nil
 		case cause != nil:
@@ -455,16 +469,23 @@ func (c *DataChannel) claim(op string) error {
 	if c.settings.Detach {
 		return refuse(op, ErrInvalidState, "channels are detached")
 	}
-	c.inbox.mu.Lock()
-	defer c.inbox.mu.Unlock()
+	b := &c.inbox
+	b.mu.Lock()
+	claimed, handler := b.claimed, b.handler
+	if !claimed && handler == nil {
+		b.claimed = true
+		b.changed.Note()
+	}
+	b.mu.Unlock()
 	switch {
-	case c.inbox.claimed:
+	case claimed:
 		return refuse(op, ErrInvalidState, "%w", errClaimed)
-	case c.inbox.handler != nil:
+	case handler != nil:
 		return refuse(op, ErrInvalidState, "OnMessage has the messages")
 	}
-	c.inbox.claimed = true
-	c.inbox.changed.Note()
+	// Whoever is taking a message just now takes it before the claim.
+	b.turn <- struct{}{}
+	b.giveBack()
 
 	return nil
 }

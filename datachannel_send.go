@@ -31,7 +31,7 @@ type outbox struct {
 	// numbers a message before it queues it, and two at once would get their
 	// numbers in the wrong order.
 	writing chan struct{}
-	written  atomic.Int64  // bytes that were given to the association, ever
+	written atomic.Int64 // bytes that were given to the association, ever
 
 	mu        sync.Mutex
 	sizes     queuedSizes // never less than is queued
@@ -196,8 +196,14 @@ func (o *outbox) push(n int, waits bool) (ok, joins bool) {
 // wrote tells that the association has a message of n bytes. One that it has
 // refused counts as acknowledged.
 func (o *outbox) wrote(n int) {
+	budget := &o.c.sctp.budget
 	o.written.Add(int64(n))
-	o.c.sctp.budget.written.Add(int64(n))
+	budget.written.Add(int64(n))
+	if budget.waiters.Load() > 0 && o.c.sctp.BufferedAmount() == 0 {
+		// The last acknowledgement may have come before this, and found no room.
+		o.settle()
+		budget.tell(nil)
+	}
 }
 
 // settle gives back what the peer has acknowledged.
@@ -384,18 +390,18 @@ func (c *DataChannel) maySend(op string, n int) (*sctp.Stream, error) {
 		return nil, err
 	}
 	c.life.mu.Lock()
-	state, raw, longest := c.life.state, c.raw, c.longest
+	state, raw, longest, ours := c.life.state, c.raw, c.longest, c.closing
 	c.life.mu.Unlock()
 	switch state {
 	case DataChannelStateConnecting:
 		return nil, &Error{Op: op, Err: ErrDataChannelNotOpen}
 	case DataChannelStateOpen:
 	default:
-		if cause := c.life.group.Cause(); cause != nil {
-			return nil, ended(op, cause)
+		if ours && c.life.group.Cause() == nil {
+			return nil, &Error{Op: op, Err: ErrClosed}
 		}
 
-		return nil, &Error{Op: op, Err: ErrClosed}
+		return nil, ended(op, c.life.endCause())
 	}
 	if uint64(n) > uint64(longest) { //nolint:gosec // a length
 		return nil, &Error{Op: op, Err: fmt.Errorf("%w: %d bytes, at most %d", ErrMessageTooLarge, n, longest)}

@@ -158,33 +158,34 @@ func (t *SCTPTransport) refuse(open *stream, why error) {
 	if why != io.EOF { //nolint:errorlint // the peer's own reset, and no other
 		t.log.Warnf("stream %d is refused: %v", open.id, why)
 	}
-	t.abandon(open.id)
+	t.abandon(open)
 }
 
 // abandon ends our part in a stream that nobody reads any more: our direction
 // is reset, what has come and what still comes is thrown away.
-func (t *SCTPTransport) abandon(id uint16) {
-	_ = t.closeStream(id)
-	s := t.streams.find(id)
-	if s.open == nil || s.detached {
-		return
-	}
-	t.filter.Discard(id)
-	if s.raw != nil {
-		t.throwAway(s.raw)
+func (t *SCTPTransport) abandon(open *stream) {
+	_ = t.closeStream(open)
+	t.discard(open)
+}
+
+// discard throws away what has come on a stream, and what still comes.
+func (t *SCTPTransport) discard(open *stream) {
+	if raw := t.streams.unread(open); raw != nil {
+		t.filter.Discard(open.id)
+		t.throwAway(raw)
 	}
 }
 
 // closeStream resets our direction of a stream behind what was sent on it.
 // https://www.rfc-editor.org/rfc/rfc8831#section-6.7
-func (t *SCTPTransport) closeStream(id uint16) error {
-	reset := t.streams.close(id)
+func (t *SCTPTransport) closeStream(open *stream) error {
+	reset := t.streams.close(open)
 	if reset == nil {
 		return nil
 	}
 	err := reset.Close()
 	if err != nil {
-		t.log.Debugf("closing stream %d: %v", id, err)
+		t.log.Debugf("closing stream %d: %v", open.id, err)
 	}
 
 	return err

@@ -297,16 +297,27 @@ func (s *streamTable) expire(open *stream, stop func() bool) {
 	}
 }
 
-// close returns the stream that is still to be reset in our direction, nil if
-// there is none, or none yet: who opens it looks again.
-func (s *streamTable) close(id uint16) (reset *sctp.Stream) {
+// close returns what is still to be reset in our direction, nil if that was
+// done, or if there is nothing yet: who opens it looks again.
+func (s *streamTable) close(open *stream) (reset *sctp.Stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	open := s.streams[id]
-	if open == nil || open.closed {
+	if open.closed {
 		return nil
 	}
 	open.closed = true
+
+	return open.raw
+}
+
+// unread returns what nobody reads any more of a stream that is still there,
+// nil otherwise.
+func (s *streamTable) unread(open *stream) *sctp.Stream {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.streams[open.id] != open || open.detached {
+		return nil
+	}
 
 	return open.raw
 }
@@ -324,10 +335,10 @@ func (s *streamTable) wasReset(id uint16, note func(open *stream)) (gone bool) {
 	if !open.answered || !open.reset {
 		return false
 	}
+	// From now on the id may have another life, also if the channel of this one
+	// is just ending.
 	delete(s.streams, id)
-	if open.channel == nil {
-		s.freeLocked(id)
-	}
+	s.freeLocked(id)
 
 	return true
 }
