@@ -27,7 +27,11 @@ func keepFor(c *DataChannel) *keptBytes {
 	return k
 }
 
+// add changes the account, if there is one.
 func (k *keptBytes) add(n int64) {
+	if k == nil || n == 0 {
+		return
+	}
 	t := k.transport
 	k.mine.Add(n)
 	t.kept.Add(n)

@@ -36,7 +36,7 @@
 // SendTextContext, ReceiveContext, ReadMessage, AwaitState, Shutdown and Run,
 // and AcceptContext of a [Listener]. Start is StartContext without a limit of
 // the caller's. Gather and Send do not wait at all, but for Send with
-// DataChannelSettings.BlockWrite.
+// DataChannelSettings.Detach and BlockWrite.
 //
 //   - Refusals come first. A bad argument or a wrong state is an error and
 //     changes nothing, whatever the context is.

@@ -85,9 +85,9 @@ type SCTPTransportStats struct {
 	Metadata *SCTPTransportMetadata `json:"metadata,omitempty"`
 }
 
-// SCTPTransportDrops counts packets of the peer that were dropped, by the
-// reason, and packets of ours that were not sent. SCTP sends again what
-// mattered.
+// SCTPTransportDrops counts packets of the peer that were dropped, or chunks
+// that were taken out of their packets, by the reason; and packets of ours that
+// were not sent. SCTP sends again what mattered.
 type SCTPTransportDrops struct {
 	// Malformed packets are not SCTP, or have a wrong checksum.
 	Malformed uint64 `json:"malformed,omitempty"`
@@ -95,11 +95,13 @@ type SCTPTransportDrops struct {
 	TooLong uint64 `json:"tooLong,omitempty"`
 	// WrongTag are packets of another association, such as one before it.
 	WrongTag uint64 `json:"wrongTag,omitempty"`
-	// Unusable are packets that would derail the association: against what
-	// was agreed on, or at a step where they make no sense.
+	// Unusable are packets and chunks that would derail the association: of an
+	// unknown kind, against what was agreed on, or at a step where they make
+	// no sense.
 	Unusable uint64 `json:"unusable,omitempty"`
-	// OverLimit are packets beyond a limit of DataChannelSettings: unread
-	// messages, or sequence numbers too far ahead.
+	// OverLimit are chunks of data for which there was no room, by
+	// SCTPSettings.MaxReceiveBufferSize or DataChannelSettings.MaxUnreadMessages,
+	// or whose number is too far ahead.
 	OverLimit uint64 `json:"overLimit,omitempty"`
 	// DiscardedChunks are DATA chunks on streams that were refused or are at
 	// their end. Their packets count as received.

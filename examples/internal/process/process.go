@@ -93,7 +93,12 @@ func (c *Child) Listen(
 		// Not bounded by ctx, with which the process ends and then its pipe:
 		// what it says at its end still counts.
 		m, err := c.Conn.Receive(context.WithoutCancel(ctx))
-		if errors.Is(err, io.EOF) {
+		var line *signal.LineError
+		if err != nil && !errors.As(err, &line) {
+			if !errors.Is(err, io.EOF) {
+				cancel(fmt.Errorf("the answering process: %w", err))
+			}
+
 			break
 		}
 		var r Report

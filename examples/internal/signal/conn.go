@@ -8,8 +8,8 @@ import (
 	"sync"
 )
 
-// maxLine is the longest line that is read, in bytes. The longest that a peer
-// writes is its DTLS parameters, of some hundred.
+// maxLine is the longest line that is read, in bytes. The longest that is
+// written is a description to paste, of a few thousand.
 const maxLine = 64 << 10
 
 // Lines reads lines under a context, which a Read of a pipe or a terminal does
@@ -96,7 +96,7 @@ func (c *Conn) Send(m Message) error {
 
 // Receive returns the next message. It returns io.EOF when the other side has
 // closed, and the cause of ctx when that ends first. A line that is no message
-// is an error, and the next call reads on behind it.
+// is a *[LineError], and the next call reads on behind it.
 func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	line, err := c.lines.Next(ctx)
 	if err != nil {
@@ -105,11 +105,22 @@ func (c *Conn) Receive(ctx context.Context) (Message, error) {
 	c.number++
 	m, err := Parse([]byte(line))
 	if err != nil {
-		return Message{}, fmt.Errorf("signaling: line %d: %w", c.number, err)
+		return Message{}, &LineError{c.number, err}
 	}
 
 	return m, nil
 }
+
+// LineError is a line that is no message.
+type LineError struct {
+	Line int // from 1
+	Err  error
+}
+
+func (e *LineError) Error() string { return fmt.Sprintf("signaling: line %d: %v", e.Line, e.Err) }
+
+// Unwrap returns what is wrong with it.
+func (e *LineError) Unwrap() error { return e.Err }
 
 // Close ends the reading. Reader and writer stay the caller's to close.
 func (c *Conn) Close() { c.lines.Close() }
