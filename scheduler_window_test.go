@@ -40,7 +40,7 @@ func TestS6_LongMessagesOnManyChannels(t *testing.T) {
 				ctx := limited(t, 10*time.Minute)
 				var whole atomic.Int64
 				done := make(chan struct{})
-				var senders []<-chan error
+				var channels []*DataChannel
 				for range row.channels {
 					from, to := channelPair(t, a, b, DataChannelParameters{Ordered: row.ordered})
 					to.OnMessage(func(m DataChannelMessage) {
@@ -48,6 +48,10 @@ func TestS6_LongMessagesOnManyChannels(t *testing.T) {
 							close(done)
 						}
 					})
+					channels = append(channels, from)
+				}
+				var senders []<-chan error
+				for _, from := range channels { // all are open: they begin at once
 					senders = append(senders, result(func() error {
 						for range rounds {
 							if err := from.SendContext(ctx, make([]byte, row.size)); err != nil {
