@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -147,29 +148,34 @@ func TestDeferredResetsAreBounded(t *testing.T) {
 // default, which pion/sctp sends one by one; when they may be performed, all
 // are, without the peer's having to send anything.
 func TestHeldResets(t *testing.T) {
-	f, near, _, _ := newReading(t, Config{}, plainExtensions...)
-	readOne(t, f, near, packet(defaultPorts, 1, dataOf(1000, 4, 3, 0, []byte("one"))))
-	f.HoldResets(true)
-	const channels = 1024
-	for i := range uint32(channels) {
-		request := packet(defaultPorts, 1, reconfigOf(resetOf(1000+i, 900+i%100, uint16(i))))
-		require.Nil(t, readOne(t, f, near, request))
-	}
-	assert.Zero(t, f.Stats().BadResets)
-	performed := make(chan map[uint16]bool)
-	go func() {
-		seen := map[uint16]bool{}
-		for len(seen) < channels {
-			buf := nextBuffer()
-			if _, err := f.Read(buf); err != nil {
-				break
-			}
-			seen[binary.BigEndian.Uint16(buf[commonHeaderLen+chunkHeaderLen+chunkHeaderLen+resetFixedLen:])] = true
+	synctest.Test(t, func(t *testing.T) {
+		f, near, _, _ := newReading(t, Config{}, plainExtensions...)
+		readOne(t, f, near, packet(defaultPorts, 1, dataOf(1000, 4, 3, 0, []byte("one"))))
+		f.HoldResets(true)
+		const channels = 1024
+		for i := range uint32(channels) {
+			request := packet(defaultPorts, 1, reconfigOf(resetOf(1000+i, 900+i%100, uint16(i))))
+			require.Nil(t, readOne(t, f, near, request))
 		}
-		performed <- seen
-	}()
-	f.HoldResets(false)
-	assert.Len(t, <-performed, channels)
+		assert.Zero(t, f.Stats().BadResets)
+		seen := map[uint16]bool{}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for buf := nextBuffer(); ; {
+				if _, err := f.Read(buf); err != nil {
+					return
+				}
+				seen[binary.BigEndian.Uint16(buf[commonHeaderLen+2*chunkHeaderLen+resetFixedLen:])] = true
+			}
+		}()
+		synctest.Wait()
+		f.HoldResets(false)
+		synctest.Wait()
+		f.Detach()
+		<-done
+		assert.Len(t, seen, channels)
+	})
 }
 
 // A request that was lost is performed when it comes again, however many
