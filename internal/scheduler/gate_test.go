@@ -318,6 +318,62 @@ func TestWrongAnnouncements(t *testing.T) {
 	assert.Zero(t, q.gate.lending+q.gate.borrowing)
 }
 
+// A stream that had no long messages for a while, silent or not, has no claim
+// to what the others got through the gate meanwhile.
+func TestGateSilenceEarnsNothing(t *testing.T) {
+	for name, meanwhile := range map[string]int{"silent": 0, "with messages of one chunk": 500} {
+		t.Run(name, func(t *testing.T) {
+			_, q := gated(5000)
+			run := func(chunks, size int) (first int) {
+				for range chunks {
+					for id := range uint16(2) {
+						n := 5000
+						if id == 0 {
+							n = size
+						}
+						for n > 0 && (q.flows[id] == nil || q.flows[id].size() < 10) {
+							put(q, id, n, 0)
+						}
+					}
+					if next(t, q).id == 0 {
+						first++
+					}
+				}
+
+				return first
+			}
+			run(20, 5000)
+			run(5000, meanwhile)
+			run(50, 5000) // what is left of the short ones
+			assert.InDelta(t, 500, run(1000, 5000), 20)
+		})
+	}
+}
+
+// Fewer bytes than were announced: the message ends where the stream's reset
+// begins, or where it has nothing to send.
+func TestAnnouncedTooMuch(t *testing.T) {
+	for name, between := range map[string]func(q *queue){
+		"reset": func(q *queue) { q.Push(&fake{id: 1, reset: true}) },
+		"empty": func(q *queue) { next(t, q) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			s, q := gated(10_000)
+			s.Announce(1, 4000)
+			q.Push(&fake{id: 1, length: chunkLength})
+			require.Equal(t, 4000, q.gate.held)
+			between(q)
+			put(q, 1, 2000, 1)
+			for next(t, q).serial == 0 {
+				continue
+			}
+			assert.Equal(t, 2000, q.gate.held)
+			next(t, q)
+			assert.Zero(t, q.gate.held)
+		})
+	}
+}
+
 func TestResetEmptiesTheGate(t *testing.T) {
 	_, q := gated(5000)
 	for id := range uint16(5) {
