@@ -254,7 +254,7 @@ func (c *DataChannel) writeOpen(raw *sctp.Stream) error {
 	if err != nil {
 		return err
 	}
-	_, err = raw.WriteSCTP(message, sctp.PayloadTypeWebRTCDCEP)
+	_, err = c.sctp.weights.Write(raw, message, sctp.PayloadTypeWebRTCDCEP)
 	if errors.Is(err, sctp.ErrOutboundPacketTooLarge) {
 		err = fmt.Errorf("%w: label and protocol", ErrMessageTooLarge)
 	}

@@ -354,12 +354,12 @@ func (c *DataChannel) write(
 	}
 	defer func() { <-c.outbox.writing }()
 	if !c.sctp.blocksWrites() {
-		_, err := raw.WriteSCTP(data, kind)
+		_, err := c.sctp.weights.Write(raw, data, kind)
 
 		return err
 	}
 	release := lifecycle.AbortOnDone(ctx, func() { _ = raw.SetWriteDeadline(expired) })
-	_, err := raw.WriteSCTP(data, kind)
+	_, err := c.sctp.weights.Write(raw, data, kind)
 	if !release() {
 		_ = raw.SetWriteDeadline(time.Time{})
 	}

@@ -157,6 +157,9 @@ func (t *SCTPTransport) connected(assoc *sctp.Association) error {
 	if !moved {
 		return and(t.life.endCause(), assoc.Close())
 	}
+	if agreed, _ := assoc.Metadata(); agreed.MessageInterleavingEnabled {
+		t.weights.SetWindow(assoc.RWND()) // before anything was sent
+	}
 	t.life.group.Go(func() { t.watch(assoc) })
 	for _, c := range t.streams.associated(t.dtls.isClient()) {
 		c.associated()

@@ -22,14 +22,20 @@ const (
 // for all. So a stream that was empty begins at the present time and has
 // neither credit nor debt, and nothing is kept of it.
 //
-// The association's lock guards it: pion/sctp holds that over every call.
+// A message of several chunks has to be let in before its first one is sent,
+// so that the peer has room for the ends of all that have begun; gate.go does
+// that. A stream whose next message waits for it has no head here.
+//
+// The association's lock guards it: pion/sctp holds that over every call, and
+// over the Pushes of all chunks of a message together.
 // https://www.rfc-editor.org/rfc/rfc8260#section-3.6
 type queue struct {
 	scheduler *Scheduler
 	flows     map[uint16]*flow // of the streams that have chunks here
-	heads     []head           // a binary heap, the earliest at 0
+	heads     heap             // of chunks that may be sent
 	now       uint64           // virtual time
 	arrivals  uint64           // of chunks at the head of their stream
+	gate      gate
 	spare     []*flow
 }
 
@@ -38,18 +44,29 @@ var _ sctp.InterleavingStreamScheduler = (*queue)(nil)
 // flow is the chunks of one stream.
 type flow struct {
 	id      uint16
-	chunks  []sctp.StreamSchedulerChunk // from first on
+	chunks  []entry // from first on
 	first   int
 	weight  uint64
 	changes uint64 // of the scheduler's, when weight was read
+	missing int    // bytes of the last message that are still to be pushed
+
+	// What follows is the gate's.
+	due    uint64 // virtual time of messages at which the last one that was let in is through
+	holds  int    // bytes of the message that is in progress; 0 if it is of one chunk
+	counts uint64 // weight with which the flow is in one of the gate's sums
 }
 
-// head stands for the first chunk of a flow.
-type head struct {
-	finish  uint64
-	arrival uint64 // of equal finish times the first to come is served
-	flow    *flow
+// entry is a chunk, and the size of the message that it begins: continues, if
+// it begins none, and whole if it is one by itself.
+type entry struct {
+	chunk sctp.StreamSchedulerChunk
+	size  int
 }
+
+const (
+	continues = 0
+	whole     = -1
+)
 
 func newQueue(s *Scheduler) *queue {
 	q := &queue{scheduler: s}
@@ -68,16 +85,45 @@ func (q *queue) Reset() {
 // a chunk of no bytes, and keeps its place like any other.
 func (q *queue) Push(chunk sctp.StreamSchedulerChunk) {
 	id := chunk.StreamIdentifier()
-	if f := q.flows[id]; f != nil {
-		f.push(chunk)
+	f := q.flows[id]
+	if f != nil {
+		f.push(entry{chunk, q.sizeAt(f, chunk)})
 
 		return
 	}
-	f := q.newFlow(id)
-	f.push(chunk)
+	f = q.newFlow(id)
+	f.push(entry{chunk, q.sizeAt(f, chunk)})
 	q.flows[id] = f
-	q.heads = append(q.heads, q.headOf(f, q.now))
-	q.up(len(q.heads) - 1)
+	if f.peek().size > 0 {
+		q.await(f)
+		q.letIn()
+	} else {
+		q.heads.push(q.headOf(f, q.now))
+	}
+}
+
+// sizeAt finds the size of the message that a new chunk begins. A message that
+// was not announced, as those that a program writes past us, is taken for as
+// many as it has chunks. If what is pushed is not what was announced, sizes are
+// wrong until the stream has nothing to send, and no longer.
+func (q *queue) sizeAt(f *flow, chunk sctp.StreamSchedulerChunk) int {
+	n := chunk.UserDataLen()
+	if f.missing > 0 && n > 0 {
+		f.missing -= min(n, f.missing)
+
+		return continues
+	}
+	f.missing = 0
+	if n == 0 {
+		return whole
+	}
+	size := q.scheduler.announced(f.id)
+	if size <= n {
+		return whole
+	}
+	f.missing = size - n
+
+	return size
 }
 
 // Peek returns the chunk to send next, nil if there is none. It changes
@@ -88,7 +134,7 @@ func (q *queue) Peek() sctp.StreamSchedulerChunk {
 		return nil
 	}
 
-	return q.heads[0].flow.peek()
+	return q.heads[0].flow.peek().chunk
 }
 
 // Pop takes out the chunk that Peek has returned. For any other it is an
@@ -99,21 +145,29 @@ func (q *queue) Pop(chunk sctp.StreamSchedulerChunk) error {
 	}
 	earliest := q.heads[0]
 	f := earliest.flow
-	if f.peek() != chunk {
+	if f.peek().chunk != chunk {
 		return sctp.ErrUnexpectedChunkPoppedStream
 	}
 	f.pop()
 	q.now = earliest.finish
-	if f.size() > 0 {
-		q.heads[0] = q.headOf(f, earliest.finish)
-	} else {
-		last := len(q.heads) - 1
-		q.heads[0] = q.heads[last]
-		q.heads[last] = head{}
-		q.heads = q.heads[:last]
-		q.release(f)
+	if f.size() > 0 && f.peek().size == continues {
+		q.heads.replace(q.headOf(f, q.now))
+
+		return nil
 	}
-	q.down()
+	q.gate.leave(f)
+	switch {
+	case f.size() == 0:
+		q.heads.pop()
+		q.release(f)
+	case f.peek().size == whole:
+		f.due = q.gate.now
+		q.heads.replace(q.headOf(f, q.now))
+	default:
+		q.heads.pop()
+		q.await(f)
+	}
+	q.letIn()
 
 	return nil
 }
@@ -121,17 +175,22 @@ func (q *queue) Pop(chunk sctp.StreamSchedulerChunk) error {
 // headOf computes when the first chunk of a flow is through if it begins at
 // start.
 func (q *queue) headOf(f *flow, start uint64) head {
+	q.refresh(f)
+	q.arrivals++
+
+	return head{
+		finish:  start + uint64(f.peek().chunk.UserDataLen())*scale/q.gate.weight(f), //nolint:gosec // a length
+		arrival: q.arrivals,
+		flow:    f,
+	}
+}
+
+// refresh reads the weight of a flow if any has changed.
+func (q *queue) refresh(f *flow) {
 	if changes := q.scheduler.changes.Load(); changes != f.changes {
 		// The counter is read before the weight: a change in between is seen
 		// at the next chunk.
 		f.changes, f.weight = changes, q.scheduler.weight(f.id)
-	}
-	q.arrivals++
-
-	return head{
-		finish:  start + uint64(f.peek().UserDataLen())*scale/f.weight,
-		arrival: q.arrivals,
-		flow:    f,
 	}
 }
 
@@ -144,7 +203,8 @@ func (q *queue) newFlow(id uint16) *flow {
 	} else {
 		f = new(flow)
 	}
-	f.id, f.changes = id, q.scheduler.changes.Load()
+	f.id, f.missing, f.due = id, 0, q.gate.now
+	f.changes = q.scheduler.changes.Load()
 	f.weight = q.scheduler.weight(id)
 
 	return f
@@ -153,9 +213,9 @@ func (q *queue) newFlow(id uint16) *flow {
 func (q *queue) release(f *flow) {
 	delete(q.flows, f.id)
 	if len(q.flows) == 0 {
-		q.now, q.arrivals = 0, 0
-		if cap(q.heads) > maxSpareChunks { // many streams at once, this time
-			q.heads, q.flows = nil, map[uint16]*flow{}
+		q.now, q.arrivals, q.gate.now = 0, 0, 0
+		if cap(q.heads) > maxSpareChunks || cap(q.gate.waiting) > maxSpareChunks { // many streams at once, this time
+			q.heads, q.gate.waiting, q.flows = nil, nil, map[uint16]*flow{}
 		}
 	}
 	if len(q.spare) < maxSpare && cap(f.chunks) <= maxSpareChunks {
@@ -163,60 +223,22 @@ func (q *queue) release(f *flow) {
 	}
 }
 
-// before compares times that may have started again at 0.
-func (h head) before(other head) bool {
-	if h.finish != other.finish {
-		return int64(h.finish-other.finish) < 0
-	}
-
-	return int64(h.arrival-other.arrival) < 0
-}
-
-// up moves a head towards the top of the heap.
-func (q *queue) up(i int) {
-	for i > 0 {
-		parent := (i - 1) / 2
-		if !q.heads[i].before(q.heads[parent]) {
-			return
-		}
-		q.heads[i], q.heads[parent] = q.heads[parent], q.heads[i]
-		i = parent
-	}
-}
-
-// down moves the top of the heap to its place.
-func (q *queue) down() {
-	for i := 0; ; {
-		least := i
-		for child := 2*i + 1; child <= 2*i+2 && child < len(q.heads); child++ {
-			if q.heads[child].before(q.heads[least]) {
-				least = child
-			}
-		}
-		if least == i {
-			return
-		}
-		q.heads[i], q.heads[least] = q.heads[least], q.heads[i]
-		i = least
-	}
-}
-
 func (f *flow) size() int { return len(f.chunks) - f.first }
 
-func (f *flow) peek() sctp.StreamSchedulerChunk { return f.chunks[f.first] }
+func (f *flow) peek() entry { return f.chunks[f.first] }
 
-func (f *flow) push(chunk sctp.StreamSchedulerChunk) {
+func (f *flow) push(e entry) {
 	if len(f.chunks) == cap(f.chunks) && f.first > len(f.chunks)/2 {
 		// More than half is used up: that room instead of new.
 		n := copy(f.chunks, f.chunks[f.first:])
 		clear(f.chunks[n:])
 		f.chunks, f.first = f.chunks[:n], 0
 	}
-	f.chunks = append(f.chunks, chunk)
+	f.chunks = append(f.chunks, e)
 }
 
 func (f *flow) pop() {
-	f.chunks[f.first] = nil
+	f.chunks[f.first] = entry{}
 	if f.first++; f.first == len(f.chunks) {
 		f.chunks, f.first = f.chunks[:0], 0
 	}

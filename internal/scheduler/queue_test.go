@@ -210,7 +210,7 @@ func TestPopOfAnotherChunkChangesNothing(t *testing.T) {
 	q.Push(&fake{id: 1, length: 10, serial: 1})
 	q.Push(&fake{id: 1, length: 10, serial: 2})
 	require.ErrorIs(t, q.Pop(&fake{id: 1, length: 10, serial: 1}), sctp.ErrUnexpectedChunkPoppedStream)
-	require.ErrorIs(t, q.Pop(q.flows[1].chunks[1]), sctp.ErrUnexpectedChunkPoppedStream)
+	require.ErrorIs(t, q.Pop(q.flows[1].chunks[1].chunk), sctp.ErrUnexpectedChunkPoppedStream)
 	assert.Equal(t, 1, next(t, q).serial)
 	assert.Equal(t, 2, next(t, q).serial)
 }

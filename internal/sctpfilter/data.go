@@ -53,10 +53,11 @@ type inbound struct {
 	kept   []byte // a packet with the next data, for which there was no room
 	roused bool   // a Read was told that there is now
 
-	hold     bool // HoldResets
-	deferred []resetRequest
-	resets   performed
-	sent     map[uint32][]uint16 // our own reset requests, by sequence number
+	hold         bool // HoldResets
+	deferred     []resetRequest
+	deferredSize int // of them all, in bytes
+	resets       performed
+	sent         map[uint32][]uint16 // our own reset requests, by sequence number
 
 	// Sums over all streams, and what the window makes of them.
 	messages, stuck, bytes, fragments, forwarded int

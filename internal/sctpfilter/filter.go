@@ -107,7 +107,7 @@ func (f *Filter) Read(p []byte) (int, error) {
 
 	for {
 		f.report()
-		if f.closed.Load() {
+		if f.closed.Load() || f.view.has(shutdownGivenUp) {
 			return 0, f.endError()
 		}
 		if n, ok := f.next(p); ok {
@@ -165,7 +165,7 @@ func (f *Filter) readError(err error) error {
 	if asked {
 		return os.ErrDeadlineExceeded
 	}
-	// It was Attach, or somebody else's deadline, left on the source.
+	// It was a rouse, or somebody else's deadline, left on the source.
 	_ = f.applyDeadline()
 
 	return nil

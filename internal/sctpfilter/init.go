@@ -150,6 +150,7 @@ func (d *inbound) setPeer(h handshake) {
 		d.window.reach = pionReach(0)
 	}
 	d.window.restart(h.tsn)
+	d.resets.start(h.tsn)
 }
 
 // ownCookie tells whether a COOKIE ECHO carries the cookie of our INIT ACK.

@@ -16,7 +16,10 @@ const (
 
 const (
 	maxResetIDs = 1024 // streams that one request may name
-	maxDeferred = 64   // requests that wait for data that was sent before them
+	// What requests may take that wait for data that was sent before them, or
+	// for the end of HoldResets, in bytes: a request for each of 1,024 channels,
+	// as pion/sctp sends them, takes a third.
+	maxDeferred = 512 << 10
 )
 
 // resetRequest is the peer's request to reset streams that it sends on.
@@ -27,41 +30,8 @@ type resetRequest struct {
 	ids    []uint16
 }
 
-// performed remembers the requests that the association has performed: the
-// highest number, and which of the 64 below it.
-type performed struct {
-	some    bool
-	highest uint32
-	below   uint64
-}
-
-func (p *performed) has(number uint32) bool {
-	if !p.some || before(p.highest, number) {
-		return false
-	}
-	back := p.highest - number
-
-	return back == 0 || back > 64 || p.below&(1<<(back-1)) != 0
-}
-
-func (p *performed) add(number uint32) {
-	switch {
-	case !p.some:
-		*p = performed{some: true, highest: number}
-	case before(p.highest, number):
-		ahead := number - p.highest
-		if ahead > 64 {
-			p.below = 0
-		} else {
-			p.below = p.below<<ahead | 1<<(ahead-1)
-		}
-		p.highest = number
-	default:
-		if back := p.highest - number; back >= 1 && back <= 64 {
-			p.below |= 1 << (back - 1)
-		}
-	}
-}
+// size is about what it takes, in bytes.
+func (r *resetRequest) size() int { return 96 + len(r.packet) + 2*len(r.ids) }
 
 // reconfig decides about a RE-CONFIG chunk. The responses stay in the packet;
 // the requests are taken out, and each is handed on alone when all data before
@@ -138,26 +108,49 @@ func packResponse(value []byte) (b [chunkHeaderLen + 8]byte) {
 func (f *Filter) defers(p, value []byte) {
 	d := &f.in
 	r := resetRequest{number: binary.BigEndian.Uint32(value), last: binary.BigEndian.Uint32(value[8:])}
-	ids := value[resetFixedLen:]
-	if d.resets.has(r.number) {
-		// The answer was lost. The association shall answer again, but the
-		// streams may have a new life by now: it gets a request for none.
-		ids, r.last = nil, d.window.cumulative
-		binary.BigEndian.PutUint32(value[8:], r.last)
-	}
-	for b := ids; len(b) > 0; b = b[2:] {
-		r.ids = append(r.ids, binary.BigEndian.Uint16(b))
-	}
 	same := func(have resetRequest) bool { return have.number == r.number }
 	if slices.ContainsFunc(d.deferred, same) {
 		return
 	}
-	if len(d.deferred) >= maxDeferred {
+	ids, place := value[resetFixedLen:], d.resets.place(r.number)
+	switch {
+	case place == resetFar:
+		f.drop(&f.counts.badResets, "request to reset streams that is too far ahead")
+
+		return
+	case place == resetDone:
+		// The answer was lost. The association shall answer again, but the
+		// streams may have a new life by now: it gets a request for none.
+		ids, r.last = nil, d.window.cumulative
+		binary.BigEndian.PutUint32(value[8:], r.last)
+	case before(r.last, d.window.cumulative):
+		r.last = d.window.cumulative // for the order below; the packet keeps what it says
+	}
+	for b := ids; len(b) > 0; b = b[2:] {
+		r.ids = append(r.ids, binary.BigEndian.Uint16(b))
+	}
+	r.packet = packRequest(p, value[:resetFixedLen+len(ids)])
+	if d.deferredSize+r.size() > maxDeferred {
+		// It is not answered, so it comes again.
 		f.drop(&f.counts.badResets, "too many requests to reset streams")
 
 		return
 	}
-	length := chunkHeaderLen + resetFixedLen + len(ids)
+	// By their last TSN, so that the first is the first to be due.
+	at, _ := slices.BinarySearchFunc(d.deferred, r.last, func(have resetRequest, last uint32) int {
+		if before(last, have.last) {
+			return 1
+		}
+
+		return -1
+	})
+	d.deferred = slices.Insert(d.deferred, at, r)
+	d.deferredSize += r.size()
+}
+
+// packRequest makes a packet of one request, with the common header of p.
+func packRequest(p, value []byte) []byte {
+	length := chunkHeaderLen + len(value)
 	b := make([]byte, commonHeaderLen+chunkHeaderLen+pad4(length))
 	copy(b, p[:commonHeaderLen])
 	chunk := b[commonHeaderLen:]
@@ -165,10 +158,10 @@ func (f *Filter) defers(p, value []byte) {
 	binary.BigEndian.PutUint16(chunk[2:], uint16(chunkHeaderLen+length))
 	chunk[5] = paramResetRequest
 	binary.BigEndian.PutUint16(chunk[6:], uint16(length))
-	copy(chunk[8:], value[:resetFixedLen+len(ids)])
+	copy(chunk[8:], value)
 	seal(b)
-	r.packet = b
-	d.deferred = append(d.deferred, r)
+
+	return b
 }
 
 // dueReset hands on a request that may be performed now, as a packet; nil if
@@ -188,26 +181,24 @@ func (f *Filter) dueReset() []byte {
 // due returns the packet of a request that may be performed now, nil if there
 // is none. Everything that was handed on has been handled.
 func (d *inbound) due() []byte {
-	if d.hold {
+	if d.hold || len(d.deferred) == 0 || before(d.window.cumulative, d.deferred[0].last) {
 		return nil
 	}
-	for i, r := range d.deferred {
-		if before(d.window.cumulative, r.last) {
-			continue
+	r := d.deferred[0]
+	d.deferred[0] = resetRequest{}
+	if d.deferred = d.deferred[1:]; len(d.deferred) == 0 {
+		d.deferred = nil
+	}
+	d.deferredSize -= r.size()
+	d.resets.add(r.number)
+	for _, id := range r.ids {
+		if s := d.streams[id]; s != nil && !s.gone {
+			s.gone, s.asked = true, true
+			d.asked = append(d.asked, id)
 		}
-		d.deferred = slices.Delete(d.deferred, i, i+1)
-		d.resets.add(r.number)
-		for _, id := range r.ids {
-			if s := d.streams[id]; s != nil && !s.gone {
-				s.gone, s.asked = true, true
-				d.asked = append(d.asked, id)
-			}
-		}
-
-		return r.packet
 	}
 
-	return nil
+	return r.packet
 }
 
 // response notes the peer's answer to a request of ours, if it is final.

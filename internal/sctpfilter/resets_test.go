@@ -1,8 +1,10 @@
 package sctpfilter
 
 import (
+	"encoding/binary"
 	"math/rand/v2"
 	"testing"
+	"testing/synctest"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -108,31 +110,166 @@ func TestDataAfterReset(t *testing.T) {
 	assert.False(t, f.in.window.missing())
 }
 
+// A request that finds no room is not answered; it comes again when there is,
+// and is performed then.
 func TestDeferredResetsAreBounded(t *testing.T) {
-	f, near, _, _ := newReading(t, Config{}, plainExtensions...)
-	for i := range uint32(100) {
-		assert.Nil(t, readOne(t, f, near, packet(defaultPorts, 1, reconfigOf(resetOf(i, 5000, 4)))))
+	f, near, _, r := newReading(t, Config{}, plainExtensions...)
+	readOne(t, f, near, packet(defaultPorts, 1, dataOf(1000, 4, 3, 0, []byte("one"))))
+	ids := make([]uint16, 500) // what one packet carries
+	for i := range ids {
+		ids[i] = 4
 	}
-	assert.Len(t, f.in.deferred, maxDeferred)
-	assert.EqualValues(t, 100-maxDeferred, f.Stats().BadResets)
+	for i := range uint32(1000) {
+		assert.Nil(t, readOne(t, f, near, packet(defaultPorts, 1, reconfigOf(resetOf(1000+i, 5000, ids...)))))
+	}
+	kept := len(f.in.deferred)
+	assert.Less(t, f.in.deferredSize, maxDeferred+1)
+	assert.Greater(t, f.in.deferredSize, maxDeferred-4096)
+	assert.EqualValues(t, 1000-kept, f.Stats().BadResets)
+
+	near.Inject(packet(defaultPorts, 1, forward(chunkForwardTSN, 5000)))
+	for range 1 + kept {
+		_, err := f.Read(nextBuffer())
+		require.NoError(t, err)
+	}
+	f.tell()
+	assert.Empty(t, f.in.deferred)
+	assert.Zero(t, f.in.deferredSize)
+	f.Forget(4)
+	f.Opened(5)
+	for i := uint32(kept); i < 1000; i++ {
+		request := packet(defaultPorts, 1, reconfigOf(resetOf(1000+i, 5000, 5, 6)))
+		require.Equal(t, request, readOne(t, f, near, request), "request %d", i)
+	}
+	assert.Contains(t, r.readable, uint16(5))
 }
 
-func TestPerformed(t *testing.T) {
-	var p performed
-	assert.False(t, p.has(7))
-	p.add(0xffff_fffe)
-	assert.True(t, p.has(0xffff_fffe))
-	assert.False(t, p.has(0xffff_fffd))
-	assert.False(t, p.has(0xffff_ffff))
-	p.add(2)
-	for number, want := range map[uint32]bool{0xffff_fffe: true, 0xffff_ffff: false, 0: false, 1: false, 2: true, 3: false} {
-		assert.Equal(t, want, p.has(number), number)
+// There is room for the requests of as many channels as there can be by
+// default, which pion/sctp sends one by one; when they may be performed, all
+// are, without the peer's having to send anything.
+func TestHeldResets(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f, near, _, _ := newReading(t, Config{}, plainExtensions...)
+		readOne(t, f, near, packet(defaultPorts, 1, dataOf(1000, 4, 3, 0, []byte("one"))))
+		f.HoldResets(true)
+		const channels = 1024
+		for i := range uint32(channels) {
+			request := packet(defaultPorts, 1, reconfigOf(resetOf(1000+i, 900+i%100, uint16(i))))
+			require.Nil(t, readOne(t, f, near, request))
+		}
+		assert.Zero(t, f.Stats().BadResets)
+		seen := map[uint16]bool{}
+		done := make(chan struct{})
+		go func() {
+			defer close(done)
+			for buf := nextBuffer(); ; {
+				if _, err := f.Read(buf); err != nil {
+					return
+				}
+				seen[binary.BigEndian.Uint16(buf[commonHeaderLen+2*chunkHeaderLen+resetFixedLen:])] = true
+			}
+		}()
+		synctest.Wait()
+		f.HoldResets(false)
+		synctest.Wait()
+		f.Detach()
+		<-done
+		assert.Len(t, seen, channels)
+	})
+}
+
+// A request that was lost is performed when it comes again, however many
+// later ones have been performed by then.
+func TestLostReset(t *testing.T) {
+	f, near, _, r := newReading(t, Config{}, plainExtensions...)
+	ask := func(number uint32, id uint16) (request, got []byte) {
+		request = packet(defaultPorts, 1, reconfigOf(resetOf(number, 999, id, id)))
+
+		return request, readOne(t, f, near, request)
 	}
-	p.add(0)
-	assert.True(t, p.has(0))
-	p.add(200)
-	assert.True(t, p.has(1), "too old to be remembered")
-	assert.False(t, p.has(199))
+	f.Opened(7)
+	for i := range uint32(maxResetsAhead - 1) {
+		request, got := ask(1001+i, 9)
+		require.Equal(t, request, got)
+	}
+	_, got := ask(1000+maxResetsAhead, 9)
+	assert.Nil(t, got, "too far ahead of the first, which is missing")
+	r.readable = nil
+	request, got := ask(1000, 7)
+	assert.Equal(t, request, got)
+	f.tell()
+	assert.Contains(t, r.readable, uint16(7))
+	request, got = ask(1000+maxResetsAhead, 9)
+	assert.Equal(t, request, got, "there is room now")
+	for _, number := range []uint32{1000, 1500, 1000 + maxResetsAhead} {
+		_, got = ask(number, 9)
+		assert.Equal(t, packet(defaultPorts, 1, reconfigOf(resetOf(number, 999))), got, "performed before")
+	}
+}
+
+// The numbers are those of a set that is followed by its lowest missing one,
+// across the wrap.
+func TestPerformed(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6))
+	initial := ^uint32(0) - 2000
+	var p performed
+	p.start(initial)
+	seen, lowest := map[uint32]bool{}, initial
+	for range 100_000 {
+		number := lowest + uint32(random.IntN(60)) - 10
+		if random.IntN(10) == 0 {
+			number = lowest + uint32(random.IntN(maxResetsAhead+20))
+		}
+		want := resetNew
+		switch {
+		case number-lowest >= 1<<31 || seen[number]:
+			want = resetDone
+		case number-lowest >= maxResetsAhead:
+			want = resetFar
+		}
+		p.tries = 0
+		require.Equal(t, want, p.place(number))
+		if want == resetNew && random.IntN(2) == 0 {
+			p.add(number)
+			seen[number] = true
+		}
+		for seen[lowest] {
+			lowest++
+		}
+		require.Equal(t, lowest-1, p.cumulative)
+	}
+	require.Less(t, lowest, initial, "it has come round")
+}
+
+// Peers whose first number is another than their first TSN.
+func TestPerformedFromElsewhere(t *testing.T) {
+	for _, first := range []uint32{0, 999, 1000 + maxResetsLost, 1 << 31, 1<<32 - 1} {
+		var p performed
+		p.start(1000)
+		for i := range uint32(10_000) {
+			require.Equal(t, resetNew, p.place(first+i), first)
+			p.add(first + i)
+			require.Equal(t, resetDone, p.place(first+i), first)
+		}
+	}
+	var p performed
+	p.start(1000)
+	for i := range uint32(10_000) {
+		for tries := 1; p.place(1001+i) == resetFar; tries++ {
+			require.Less(t, tries, farTries)
+			require.EqualValues(t, maxResetsAhead-1, i, "1000 is taken for never sent, once")
+		}
+		p.add(1001 + i)
+		require.Equal(t, resetDone, p.place(1001+i))
+	}
+	assert.Equal(t, resetDone, p.place(1000))
+
+	p = performed{}
+	p.start(1000)
+	for i := range uint32(50) {
+		require.Equal(t, resetFar, p.place(1000+maxResetsAhead+i%2), "more than one at a time: none is given up")
+	}
+	assert.Equal(t, resetNew, p.place(1000))
 }
 
 // The window does what a set of numbers does, across the wrap.

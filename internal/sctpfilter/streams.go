@@ -209,8 +209,12 @@ func (d *inbound) unask(s *stream, id uint16) {
 // is true. Some are kept and handed on later, the others the peer sends again.
 func (f *Filter) HoldResets(hold bool) {
 	f.in.mu.Lock()
-	defer f.in.mu.Unlock()
+	due := f.in.hold && !hold && len(f.in.deferred) > 0
 	f.in.hold = hold
+	f.in.mu.Unlock()
+	if due {
+		f.rouse()
+	}
 }
 
 // Unread tells how much of the stream has come and was not yet taken: complete

@@ -13,7 +13,13 @@ type view struct {
 	peerTag atomic.Uint32
 	ports   atomic.Uint32 // source and destination port of what we send
 	steps   atomic.Uint32
+	acks    atomic.Int32 // SHUTDOWN ACKs that we have sent, and nothing came of
 }
+
+// maxShutdownAcks is how many SHUTDOWN ACKs may stay without an answer. They
+// are sent at twice the distance each time, so that this takes 31 times the
+// retransmission timeout: half a minute on most paths.
+const maxShutdownAcks = 5
 
 // Steps of an association's life that have been seen.
 const (
@@ -23,7 +29,8 @@ const (
 	shutdownAckSent
 	peerShutdown     // the peer began
 	shutdownAcked    // the peer answered ours
-	shutdownFinished // SHUTDOWN COMPLETE went either way
+	shutdownFinished // SHUTDOWN COMPLETE went either way, or is not waited for any more
+	shutdownGivenUp  // the latter
 
 	ending = shutdownSent | shutdownAckSent | peerShutdown | shutdownFinished
 )
@@ -169,6 +176,7 @@ func (v *view) received(c *contents) {
 	}
 	if c.has(chunkShutdown) && v.has(established) {
 		v.mark(peerShutdown)
+		v.acks.Store(0) // it is still there, and an answer of ours was lost
 	}
 	if c.has(chunkShutdownAck) && v.has(shutdownSent|shutdownAckSent) {
 		v.mark(shutdownAcked)
@@ -220,6 +228,9 @@ func (f *Filter) sent(p []byte) []byte {
 		v.mark(shutdownSent)
 	case chunkShutdownAck:
 		v.mark(shutdownAckSent)
+		if v.acks.Add(1) > maxShutdownAcks {
+			f.finish()
+		}
 	case chunkShutdownComplete:
 		v.mark(shutdownFinished)
 	case chunkAbort:
@@ -227,6 +238,17 @@ func (f *Filter) sent(p []byte) []byte {
 	}
 
 	return p
+}
+
+// finish ends an association that has received everything, has nothing more to
+// send, and waits for a SHUTDOWN COMPLETE that was lost. Whoever has sent it
+// knows nothing of the association any more, and the application data of a
+// DTLS connection may have no reader there who would answer out of the blue.
+// Of itself the association would repeat its SHUTDOWN ACK for ever.
+// https://www.rfc-editor.org/rfc/rfc9260#section-9.2
+func (f *Filter) finish() {
+	f.view.mark(shutdownFinished | shutdownGivenUp)
+	f.rouse()
 }
 
 func (f *Filter) sentAbort(p []byte, tag uint32, chunk chunkView) []byte {
