@@ -72,7 +72,7 @@ func openConn(ctx context.Context, sctp *webrtc.SCTPTransport) (net.Conn, error)
 // connection to the target for each. It returns io.EOF when the other side has
 // closed.
 func connectTo(ctx context.Context, target string, sctp *webrtc.SCTPTransport, say func(string)) error {
-	from, err := sctp.Listen() //nolint:contextcheck // acceptAll closes it when ctx ends
+	from, err := sctp.Listen() // acceptAll closes it when ctx ends
 	if err != nil {
 		return err
 	}
