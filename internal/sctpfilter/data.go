@@ -10,6 +10,8 @@ import (
 // Limits on what cannot be read. A peer that keeps to the protocol is far from them.
 const (
 	maxStuck      = 4096  // complete messages of one stream that are behind a gap which nothing fills
+	maxStuckSoon  = 8192  // the same before it has lasted for stuckPackets
+	stuckPackets  = 256   // packets of the peer, with whatever
 	maxFragments  = 16384 // fragments of all streams together
 	maxRefused    = 64    // chunks of a stream that wait for our reset to be answered
 	chunkOverhead = 256   // what an unread message costs beside its data, in bytes, about
@@ -20,8 +22,11 @@ const (
 type stream struct {
 	messages int // complete, and not yet taken
 	stuck    int // complete, but a poll did not find them although nothing is missing
-	bytes    int // of all that has come and was not taken
-	parts    partial
+	// The packet at which stuck has grown past maxStuck, 0 while it has not, or
+	// if some could be read since.
+	stuckSince uint64
+	bytes      int // of all that has come and was not taken
+	parts      partial
 
 	packet uint64 // the last packet with data for it
 	fresh  int    // messages that this packet completed

@@ -94,6 +94,7 @@ func (f *Filter) Took(id uint16, bytes int) {
 		case s.stuck > 0:
 			s.stuck--
 			d.stuck--
+			s.stuckSince = 0 // the gap was filled
 		}
 	})
 }
@@ -150,9 +151,28 @@ func (f *Filter) Drained(id uint16) {
 	d.messages -= left
 	s.stuck += left
 	d.stuck += left
-	if s.stuck > maxStuck && !s.discard {
-		f.in.overflowLater(s, id)
+	if !s.discard && d.hopeless(s, f.cfg.MaxUnread) {
+		d.overflowLater(s, id)
 	}
+}
+
+// hopeless tells whether a gap in a stream's numbers is there to stay. A sender
+// with several writers may number a message and be held up before it queues
+// it, so the gap has to last; not until those behind it shut the window,
+// which would keep out what fills it.
+func (d *inbound) hopeless(s *stream, maxUnread int) bool {
+	if s.stuck <= maxStuck {
+		return false
+	}
+	soon := maxStuckSoon
+	if maxUnread != 0 {
+		soon = min(soon, maxUnread/2)
+	}
+	if s.stuckSince == 0 {
+		s.stuckSince = d.packet
+	}
+
+	return s.stuck > soon || d.packet-s.stuckSince >= stuckPackets
 }
 
 // overflowLater gives a stream up outside of Read.
@@ -195,7 +215,7 @@ func (d *inbound) empty(s *stream) {
 	d.stuck -= s.stuck
 	d.bytes -= s.bytes
 	d.fragments -= len(s.parts.fragments)
-	s.messages, s.stuck, s.bytes, s.fresh, s.parts = 0, 0, 0, 0, partial{}
+	s.messages, s.stuck, s.stuckSince, s.bytes, s.fresh, s.parts = 0, 0, 0, 0, 0, partial{}
 }
 
 func (d *inbound) unask(s *stream, id uint16) {

@@ -287,14 +287,14 @@ func TestOverflow(t *testing.T) {
 			return s
 		}, []uint16{1}},
 		"messages behind a gap of numbers": {func() (s []step) {
-			for i := range uint32(4097) {
+			for i := range uint32(maxStuckSoon + 1) {
 				s = append(s, one(dataOf(1000+i, 1, 3, uint16(1+i), []byte("x"))))
 			}
 
 			return append(s, step{drain: true})
 		}, []uint16{1}},
 		"messages behind a gap of numbers while a TSN is missing": {func() (s []step) {
-			for i := range uint32(4097) {
+			for i := range uint32(maxStuckSoon + 1) {
 				s = append(s, one(dataOf(1001+i, 1, 3, uint16(1+i), []byte("x"))))
 			}
 

@@ -1,0 +1,94 @@
+package sctpfilter
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ctxrtc/webrtc/internal/testnet"
+)
+
+// A gap in a stream's numbers that is filled late does no harm; one that lasts,
+// or that has too much behind it, ends the stream.
+func TestStuckMessages(t *testing.T) {
+	const perPacket = 32
+	type state struct {
+		f    *Filter
+		near *testnet.PipeConn
+		tsn  uint32
+		ssn  uint16
+	}
+	// more brings n packets for stream 4, whose message 0 is missing.
+	more := func(t *testing.T, s *state, n int) {
+		t.Helper()
+		for range n {
+			chunks := make([][]byte, perPacket)
+			for i := range chunks {
+				s.ssn++
+				chunks[i] = dataOf(s.tsn, 4, 3, s.ssn, []byte("x"))
+				s.tsn++
+			}
+			readOne(t, s.f, s.near, packet(defaultPorts, 1, chunks...))
+			s.f.Drained(4)
+		}
+	}
+	// others brings n packets for stream 6, which are read.
+	others := func(t *testing.T, s *state, n int) {
+		t.Helper()
+		for i := range n {
+			readOne(t, s.f, s.near, packet(defaultPorts, 1, dataOf(s.tsn, 6, 3, uint16(i), []byte("x"))))
+			s.f.Took(6, 1)
+			s.tsn++
+		}
+	}
+	for name, row := range map[string]struct {
+		maxUnread int
+		do        func(t *testing.T, s *state)
+		overflows bool
+	}{
+		"few, for long": {0, func(t *testing.T, s *state) {
+			more(t, s, maxStuck/perPacket)
+			others(t, s, 2*stuckPackets)
+			s.f.Drained(4)
+		}, false},
+		"many, not for long": {0, func(t *testing.T, s *state) {
+			more(t, s, maxStuckSoon/perPacket)
+		}, false},
+		"more than many": {0, func(t *testing.T, s *state) {
+			more(t, s, maxStuckSoon/perPacket+1)
+		}, true},
+		"many, for long": {0, func(t *testing.T, s *state) {
+			more(t, s, maxStuck/perPacket+1)
+			others(t, s, stuckPackets)
+			s.f.Drained(4)
+		}, true},
+		"many, for long, but filled": {0, func(t *testing.T, s *state) {
+			more(t, s, maxStuck/perPacket+1)
+			readOne(t, s.f, s.near, packet(defaultPorts, 1, dataOf(s.tsn, 4, 3, 0, []byte("x"))))
+			s.tsn++
+			for range maxStuck + perPacket + 1 {
+				s.f.Took(4, 1)
+			}
+			others(t, s, stuckPackets)
+			s.ssn++ // the next gap
+			more(t, s, maxStuck/perPacket+1)
+		}, false},
+		"as many as shut the window": {10_000, func(t *testing.T, s *state) {
+			more(t, s, 5_000/perPacket+1)
+			assert.False(t, s.f.in.receiver.closed)
+		}, true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f, near, _, r := newReading(t, Config{MaxUnread: row.maxUnread}, plainExtensions...)
+			s := &state{f: f, near: near, tsn: 1000}
+			row.do(t, s)
+			require.Nil(t, readOne(t, f, near, packet(defaultPorts, 1, reconfigOf(resetOf(1000, s.tsn+9, 8)))))
+			if row.overflows {
+				assert.Equal(t, []uint16{4}, r.overflow)
+			} else {
+				assert.Empty(t, r.overflow)
+			}
+		})
+	}
+}
