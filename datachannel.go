@@ -36,9 +36,6 @@ type DataChannel struct {
 	counts channelCounts
 	stream atomic.Pointer[stream] // nil before it is being opened
 	acked  atomic.Bool            // the peer knows the channel
-	// crossed tells that the peer has closed the channel before it had come to
-	// the end of what we have sent.
-	crossed atomic.Bool
 
 	// callbacks delivers messages, the error and the close in this order.
 	callbacks lifecycle.Queue
@@ -179,7 +176,7 @@ func (c *DataChannel) open() error {
 	if err != nil {
 		return err
 	}
-	open := &stream{id: id, channel: c, detached: c.settings.Detach}
+	open := &stream{id: id, channel: c, detached: c.settings.Detach, gone: make(chan struct{})}
 	if !c.sctp.streams.add(open) {
 		return ErrClosed
 	}
@@ -380,10 +377,8 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 	c.end(ErrClosed)
 	c.life.awaitTorn()
 	if err == nil && lost > 0 {
-		err = c.sctp.life.group.Cause() // an end of the transport closes too
-		if err == nil && c.crossed.Load() {
-			err = errPeerWasFirst
-		}
+		// The peer may have closed too, before it came to the end of ours.
+		lost, err = c.awaitReset(ctx, lost)
 	}
 	if err != nil && lost > 0 {
 		err = &Error{Op: op, Err: &DataLostError{int(lost), err}} //nolint:gosec // within the budget
@@ -392,7 +387,23 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 	return opError(op, and(err, c.life.tasksDone(ctx)))
 }
 
-var errPeerWasFirst = errors.New("the peer has closed the channel first")
+// awaitReset waits until the peer has performed the reset of our direction,
+// which comes behind everything that was sent. It returns what is lost if that
+// does not happen, and why.
+func (c *DataChannel) awaitReset(ctx context.Context, lost uint64) (uint64, error) {
+	open := c.stream.Load()
+	if open == nil {
+		return lost, nil
+	}
+	select {
+	case <-open.gone:
+		return 0, nil
+	case <-c.sctp.life.group.Context().Done():
+		return lost, c.sctp.life.group.Cause()
+	case <-ctx.Done():
+		return lost, contextError(ctx)
+	}
+}
 
 // readable, resetting and overflow come from the association; see the interface.
 func (c *DataChannel) readable()  { c.inbox.readable() }
@@ -417,7 +428,7 @@ func (c *DataChannel) peerReset() {
 	}
 	c.life.mu.Lock()
 	cause, id := io.EOF, c.id
-	if c.life.state == DataChannelStateClosing {
+	if c.closing {
 		cause = ErrClosed
 	}
 	c.life.moveLocked(DataChannelStateClosing)
@@ -425,9 +436,7 @@ func (c *DataChannel) peerReset() {
 	// RFC 8831 6.7: the answer is a reset of our own direction.
 	// https://www.rfc-editor.org/rfc/rfc8831#section-6.7
 	c.outbox.close()
-	if answered := c.sctp.peerReset(*id); !answered {
-		c.crossed.Store(true)
-	}
+	c.sctp.peerReset(*id)
 	c.end(cause)
 }
 

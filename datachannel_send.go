@@ -313,8 +313,8 @@ func (c *DataChannel) send(ctx context.Context, waits bool, data []byte, text bo
 		err = c.outbox.room(ctx, op, len(data))
 	} else if !c.outbox.take(len(data), false) {
 		err = &Error{Op: op, Err: fmt.Errorf(
-			"%w: %d bytes more than the limit of %d, at %d for each message",
-			ErrBufferFull, len(data), c.settings.MaxAssociationBuffered, messageOverhead)}
+			"%w: no room for %d bytes, %d of %d are taken (a message counts %d more than its bytes)",
+			ErrBufferFull, len(data), c.sctp.budget.queued.Load(), c.settings.MaxAssociationBuffered, messageOverhead)}
 	}
 	if err != nil {
 		return err

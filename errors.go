@@ -9,9 +9,9 @@ import (
 	"strings"
 )
 
-// Sentinels. Every error of this package is an [*Error] around one of these,
+// Sentinels. An error of this package is an [*Error] around one of these,
 // around the error of a module below, or around a context's error and cause;
-// match them with errors.Is.
+// match them with errors.Is. A graceful end is io.EOF or ErrClosed as it is.
 var (
 	// ErrClosed is the end by our own Stop, Close or Shutdown. It also matches
 	// net.ErrClosed and io.ErrClosedPipe.

@@ -66,7 +66,7 @@ func (c *DataChannel) NetConn() (net.Conn, error) {
 // netConn is NetConn in any state.
 func (c *DataChannel) netConn(op string) (*netConn, error) {
 	if !c.isStream() {
-		return nil, refuse(op, ErrInvalidArgument, "the channel is unordered or unreliable")
+		return nil, refuse(op, ErrInvalidArgument, "the channel is not ordered and reliable (Ordered, and no limit of retransmits or lifetime)")
 	}
 	conn := new(netConn)
 	if err := conn.init(c, op); err != nil {

@@ -436,7 +436,7 @@ func TestC4_ConnIsRefused(t *testing.T) {
 				{Ordered: true, MaxPacketLifeTime: ptrTo[uint16](1000)},
 			} {
 				for _, c := range bothEnds(channelPair(t, a, b, params)) {
-					refused(t, kinds["NetConn"](c), ErrInvalidArgument, "unordered or unreliable")
+					refused(t, kinds["NetConn"](c), ErrInvalidArgument, "not ordered and reliable")
 					require.NoError(t, kinds["MessageConn"](c), "refused, but not unchanged")
 				}
 			}

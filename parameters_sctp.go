@@ -168,12 +168,14 @@ type DataChannelParameters struct {
 	// Protocol is up to 65,535 bytes, the name of what the channel carries.
 	Protocol string `json:"protocol"`
 	// Negotiated says that both sides make the channel with the same ID, and
-	// nothing is announced in band.
+	// nothing is announced in band. What comes before our side has made it is
+	// refused, so both sides make it before the start, or tell each other.
 	Negotiated bool `json:"negotiated"`
 	// ID is the stream id, 0 to 65,534. If nil, one is chosen by the DTLS
 	// role; a Negotiated channel needs one.
 	ID *uint16 `json:"id"`
-	// Ordered delivers messages in the order of sending.
+	// Ordered delivers messages in the order of sending. Its zero value is
+	// unordered, where a browser's default is ordered.
 	Ordered bool `json:"ordered"`
 	// MaxRetransmits is how often a lost message is sent again at most. If
 	// nil, there is no limit. Not with MaxPacketLifeTime.

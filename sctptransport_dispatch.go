@@ -51,7 +51,7 @@ func (d dispatcher) Opening(id uint16) bool {
 	switch {
 	case err != nil: // the association is ending
 	case undeclared:
-		open := &stream{id: id, raw: raw, undeclared: true}
+		open := &stream{id: id, raw: raw, undeclared: true, gone: make(chan struct{})}
 		d.t.streams.add(open)
 		if timeout := d.t.settings.DataChannel.OpenTimeout; timeout > 0 {
 			d.t.streams.expire(open, d.t.life.group.After(timeout, func() { d.t.refuse(open, errNotDeclared) }))
@@ -191,16 +191,13 @@ func (t *SCTPTransport) closeStream(open *stream) error {
 	return err
 }
 
-// peerReset notes that the peer's direction was reset and read to its end, and
-// tells whether ours was before.
-func (t *SCTPTransport) peerReset(id uint16) (answered bool) {
-	gone := t.streams.wasReset(id, func(open *stream) { open.reset, answered = true, open.answered })
+// peerReset notes that the peer's direction was reset and read to its end.
+func (t *SCTPTransport) peerReset(id uint16) {
+	gone := t.streams.wasReset(id, func(open *stream) { open.reset = true })
 	t.filter.ResetSeen(id)
 	if gone {
 		t.gone(id)
 	}
-
-	return answered
 }
 
 // gone forgets a stream: its id begins anew.

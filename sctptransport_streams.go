@@ -42,6 +42,8 @@ type stream struct {
 	closed   bool    // our direction: we have asked for its reset
 	answered bool    // the peer has answered that
 	reset    bool    // the peer's direction
+
+	gone chan struct{} // closed when both directions have been reset
 }
 
 // streamTable knows which stream ids are in use and by whom, and which
@@ -339,6 +341,7 @@ func (s *streamTable) wasReset(id uint16, note func(open *stream)) (gone bool) {
 	// is just ending.
 	delete(s.streams, id)
 	s.freeLocked(id)
+	close(open.gone)
 
 	return true
 }

@@ -70,8 +70,8 @@ type SCTPTransportStats struct {
 	BytesLost uint64 `json:"bytesLost,omitempty"`
 	// UnreadMessages and UnreadBytes are what has come on all channels and was
 	// not yet read: complete messages, and bytes also of incomplete ones. The
-	// peer has to wait when the bytes reach LocalReceiverWindow, or the
-	// messages DataChannelSettings.MaxUnreadMessages. DataChannelStats tells
+	// peer has to wait when the bytes, and 256 more for each message, reach
+	// LocalReceiverWindow, or the messages DataChannelSettings.MaxUnreadMessages. DataChannelStats tells
 	// which channel holds them.
 	UnreadMessages uint64 `json:"unreadMessages,omitempty"`
 	UnreadBytes    uint64 `json:"unreadBytes,omitempty"`
