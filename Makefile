@@ -27,7 +27,7 @@ help: ## print this list
 demo: ## two processes connect, move 64 MiB, close, and meet a silent peer
 	$(GO) run ./examples/ortc
 
-test: ## all tests, in random order (1 to 2 minutes on two cores, with the build)
+test: ## all tests, in random order (2 to 3 minutes on two cores, with the build)
 	$(GO) test -shuffle=on -timeout $(TIMEOUT) ./...
 
 race: ## all tests under the race detector (needs a C compiler)
