@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -49,21 +50,26 @@ func TestS2_AHandlerThatBlocks(t *testing.T) {
 		<-entered
 
 		send(4_000_000)
-		time.Sleep(10 * time.Second)
+		time.Sleep(5 * time.Minute) // the last of the window comes with the sender's timer
 		require.NotZero(t, stream.BufferedAmount(), "the window was not filled")
 		c, other := others[0].c, others[0].stream
-		_, err := other.WriteSCTP([]byte("waits"), sctp.PayloadTypeWebRTCString)
-		require.NoError(t, err)
-		_, err = c.ReceiveContext(limited(t, 10*time.Second))
+		// Longer than what can be left of the window, which is less than a packet.
+		waits := strings.Repeat("waits", 1000)
+		var err error
+		for tries := 0; err == nil && tries < 50; tries++ {
+			_, err = other.WriteSCTP([]byte(waits), sctp.PayloadTypeWebRTCString)
+			require.NoError(t, err)
+			_, err = c.ReceiveContext(limited(t, 10*time.Second))
+		}
 		require.Error(t, err, "where does it wait?")
 		require.Equal(t, SCTPTransportStateConnected, p.victim.sctp.State())
 
 		all := p.victim.sctp.Stats()
 		require.Greater(t, all.UnreadBytes, uint64(all.LocalReceiverWindow)*9/10, "the window is full")
 		holds := blocked.Stats().UnreadBytes
-		require.GreaterOrEqual(t, holds, all.UnreadBytes-100)
+		require.GreaterOrEqual(t, holds, all.UnreadBytes-uint64(len(waits)))
 		for _, other := range others {
-			require.LessOrEqual(t, other.c.Stats().UnreadBytes, uint64(len("waits")))
+			require.LessOrEqual(t, other.c.Stats().UnreadBytes, uint64(len(waits)))
 		}
 		// The other direction has a window of its own.
 		require.NoError(t, c.SendTextContext(limited(t, testTimeout), "goes on"))
@@ -73,7 +79,7 @@ func TestS2_AHandlerThatBlocks(t *testing.T) {
 		release()
 		m, err := c.ReceiveContext(limited(t, 2*time.Minute))
 		require.NoError(t, err, "it did not go on")
-		require.Equal(t, "waits", string(m.Data))
+		require.Equal(t, waits, string(m.Data))
 		require.True(t, p.eventually(func() bool { return stream.BufferedAmount() == 0 }))
 		p.settle()
 		require.Equal(t, sent, got)
