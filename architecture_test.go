@@ -25,7 +25,7 @@ var fileOrder = []string{
 	"errors.go",
 	"nil.go",
 	"logging.go",
-	"enum.go",
+	"enum.go sdptype.go",
 	"state.go",
 	"parameters*.go icecandidate.go iceserver.go stats*.go", // plain values, made of one another
 	"certificate.go",

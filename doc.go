@@ -1,11 +1,11 @@
-// Package webrtc is a WebRTC transport library in the style of ORTC, which is
-// WebRTC without PeerConnection and SDP: a program starts ICE, DTLS, SCTP and
-// data channels one by one, with signaling of its own. The names are those of
-// pion/webrtc. Every call that can wait takes a context, every end has a cause,
-// and what was started can be waited for.
+// Package webrtc is a WebRTC transport library in the style of ORTC: a program
+// starts ICE, DTLS, SCTP and data channels one by one, with signaling of its
+// own, or has a PeerConnection do it, by offer and answer in SDP. The names are
+// those of pion/webrtc. Every call that can wait takes a context, every end has
+// a cause, and what was started can be waited for.
 //
-// Types and settings of media and PeerConnection are there for compatibility
-// and for what comes; where one has no effect yet, its comment says so.
+// Types and settings of media are there for compatibility and for what comes;
+// where one has no effect yet, its comment says so.
 //
 // This comment is the contract of all objects together. The comments of types
 // and methods do not repeat it.
@@ -16,6 +16,7 @@
 //
 //	signaling: parameters, candidates
 //	  ICEGatherer -> ICETransport -> DTLSTransport -> SCTPTransport -> DataChannel
+//	  PeerConnection: one of each, with SDP for the signaling
 //
 // These make one stack. An [ICETransport] owns the [ICEGatherer] given to its
 // constructor or to its start, and closes it with itself; closing the gatherer
@@ -34,9 +35,11 @@
 // A call that can wait has a form that takes a context: StartContext,
 // GatherContext, AcceptDataChannel, OpenDataChannel, SendContext,
 // SendTextContext, ReceiveContext, ReadMessage, AwaitState, Shutdown and Run,
-// and AcceptContext of a [Listener]. Start is StartContext without a limit of
-// the caller's. Gather and Send do not wait at all, but for Send with
-// DataChannelSettings.Detach and BlockWrite.
+// AcceptContext of a [Listener], and of a [PeerConnection] also Connect,
+// SetLocalDescriptionContext and SetRemoteDescriptionContext. Start is
+// StartContext without a limit of the caller's. Gather, Send,
+// SetLocalDescription and SetRemoteDescription do not wait at all, but for Send
+// with DataChannelSettings.Detach and BlockWrite.
 //
 //   - Refusals come first. A bad argument or a wrong state is an error and
 //     changes nothing, whatever the context is.
@@ -58,10 +61,13 @@
 //
 // Unlike a start, GatherContext does not close its transport: at the end of its
 // context gathering is complete with what was found, and the transport lives.
+// The contexts of a PeerConnection's calls, Run's apart, end no transport either:
+// Connect gives up waiting, and the connection goes on.
 //
 // # Life
 //
-// ICETransport, DTLSTransport and SCTPTransport have the same methods for it:
+// ICETransport, DTLSTransport, SCTPTransport and PeerConnection have the same
+// methods for it; PeerConnection's Stop is Close:
 //
 //   - Context is done when the transport has ended; its cause says why. An end
 //     goes upwards: with ICE end DTLS, SCTP and the channels, with the same
@@ -82,13 +88,14 @@
 // Context; an ICEGatherer Close and GracefulClose.
 //
 // A gatherer has sockets and a goroutine, so it has to be closed, or given to a
-// transport that is stopped. Nothing else has to be closed: what was made but
-// never started holds nothing.
+// transport that is stopped; a PeerConnection has one from the beginning. Nothing
+// else has to be closed: what was made but never started holds nothing.
 //
 // # Ordering
 //
 // The events of one stack, which are states, candidates and pairs of ICE,
-// states of DTLS, and OnError and OnClose of SCTP, share one queue. They are
+// states of DTLS, OnError and OnClose of SCTP, and the states of a
+// PeerConnection, share one queue. They are
 // delivered one at a time, in the order of the changes across all layers, by a
 // goroutine that holds no lock. A slow handler delays the events behind it, and
 // nothing else: no packet, no call, no Stop, no channel. The state that a
@@ -96,8 +103,8 @@
 // failed may come before it.
 //
 // The callbacks of a channel never run on that queue. OnOpen, OnDial,
-// OnDataChannel and OnDataChannelOpened each get a goroutine for the call, and
-// may never return. The messages of one channel come to OnMessage in order and
+// OnDataChannel, OnDataChannelOpened and OnNegotiationNeeded each get a goroutine
+// for the call, and may never return. The messages of one channel come to OnMessage in order and
 // one at a time; OnError and then OnClose come after the last of them, unless
 // OnMessage is set after the end. OnBufferedAmountLow has a queue of its own for
 // each channel. These queues have a goroutine only while something waits in
@@ -135,7 +142,10 @@
 // ICE has no message that closes. When the peer has closed gracefully, DTLS,
 // SCTP and the channels end with io.EOF at once, but our ICETransport lives
 // until it is stopped, or until it fails with [ErrICEFailed], after about 30 s
-// of silence by default. Whoever reads io.EOF calls ICETransport.Stop.
+// of silence by default. Whoever reads io.EOF calls ICETransport.Stop. A
+// PeerConnection does that by itself: it ends with its DTLS transport, unless
+// DTLSSettings.KeepOpenOnClose is set, with io.EOF after the peer's Shutdown and
+// with the abort after its Close.
 //
 // States only move forward, but for ICE's connected and disconnected, which
 // alternate.
@@ -145,7 +155,8 @@
 // the end. Stopping ICE ends what stands on it first, and that tells the peer.
 //
 // A failed ICE transport ends at once, with what stands on it, unless
-// ICESettings.FailedGrace says otherwise.
+// ICESettings.FailedGrace says otherwise. That of a PeerConnection waits 30 s for
+// a restart.
 //
 // # Data channels
 //
@@ -240,6 +251,46 @@
 //	                                                  and MaxUnreadMessages
 //	handshake in signaling         off                off; SNAP
 //
+// # PeerConnection
+//
+// A [PeerConnection] is one gatherer and one transport of each layer. What a
+// program would signal by hand it puts into descriptions, and it starts the
+// transports when both descriptions are there. SCTP gives its transports to the
+// program, for everything that they can do.
+//
+// Descriptions. CreateOffer and CreateAnswer make one, SetLocalDescription and
+// SetRemoteDescription apply it. Applying is one step: a description that is
+// refused, with the line if it cannot be read, changes nothing. An offer of the
+// peer's takes back our own that has no answer yet, so that perfect negotiation
+// needs no more than to ignore the peer's on the impolite side.
+//
+// Candidates. With SetLocalDescriptionContext, LocalDescription has them all, and
+// none has to be sent by itself. With SetLocalDescription OnICECandidate tells
+// them as they are found. Those of the peer's that come before its description
+// wait for it.
+//
+// Connecting. [PeerConnection.Connect] waits for ICE, DTLS and, if data channels
+// were negotiated, SCTP, and returns the first failure. ICE checks, the DTLS
+// handshake and the first message follow each other without waiting for
+// nomination: DTLS starts on the first valid pair, and the SCTP handshake goes
+// with the descriptions if both sides have it (SNAP).
+//
+// States are those of the W3C text: ConnectionState and ICEConnectionState are
+// what the states of the transports amount to at that moment, however long a
+// handler takes.
+//
+// Media. A section of audio or video that the peer offers is rejected; the
+// others are answered.
+//
+// Errors of the W3C text and what they are here:
+//
+//	InvalidStateError                ErrInvalidState
+//	InvalidModificationError         ErrInvalidModification
+//	InvalidAccessError (expired)     ErrCertificateExpired
+//	RTCError, sdp-syntax-error       *SDPSyntaxError, ErrInvalidArgument
+//	SyntaxError (ICE servers)        ErrInvalidArgument
+//	OperationError                   ErrInvalidArgument
+//
 // # Errors
 //
 // An error is an [*Error], which names the operation ("dtls start") and wraps
@@ -293,13 +344,15 @@
 // pion/webrtc v4. These things differ. Where a line says "pion", it is about
 // pion/webrtc v4.2.20, and otherwise about this package.
 //
-// Not here yet: media and PeerConnection, with the types that belong to them,
-// and with them
+// Not here yet: media, with the types that belong to it, and with it
 //
-//   - API.NewPeerConnection, NewRTPSender and NewRTPReceiver, and the options of
-//     NewAPI but WithSettingEngine;
-//   - DTLSTransport.WriteRTCP, and SCTPTransport.GetSctpInit, whose chunk is in
-//     SCTPCapabilities.SCTPInit;
+//   - API.NewRTPSender and NewRTPReceiver, the methods of PeerConnection for
+//     tracks and transceivers, and the options of NewAPI but WithSettingEngine;
+//   - DTLSTransport.WriteRTCP and PeerConnection.WriteRTCP;
+//   - SCTPTransport.GetSctpInit, whose chunk is in SCTPCapabilities.SCTPInit;
+//   - a restart of ICE: OfferOptions.ICERestart, and the peer's offer of one, are
+//     errors that change nothing;
+//   - identity providers, which browsers have given up too;
 //   - of SettingEngine: BufferFactory, DisableMediaEngineCopy,
 //     DisableMediaEngineMultipleCodecs, SetFireOnTrackBeforeFirstRTP,
 //     SetHandleUndeclaredSSRCWithoutAnswer, SetIgnoreRidPauseForRecv and
@@ -336,6 +389,24 @@
 //     stay open.
 //   - DTLS and SCTP starts have a timeout of 30 s; pion: DTLS has none, SCTP
 //     ends with its retransmissions.
+//
+// PeerConnection:
+//
+//   - It has an agent from its constructor on, and so has to be closed.
+//   - Close of the peer's ends it with the reason; pion: it closes too, and tells
+//     none.
+//   - SetRemoteDescription with an offer takes back our own offer; pion: an
+//     error.
+//   - SetLocalDescription may be called with an empty description, as in
+//     browsers.
+//   - Candidates that come before the remote description wait for it; pion: an
+//     error.
+//   - A description with ICE credentials or fingerprints that the transports
+//     cannot use is refused; pion: it fails when they start.
+//   - OnNegotiationNeeded has a goroutine of its own and may wait for the
+//     connection; pion: it runs between operations.
+//   - OnSignalingStateChange is told closed, too.
+//   - Plan B is refused.
 //
 // Handlers and messages:
 //

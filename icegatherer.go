@@ -29,6 +29,7 @@ type ICEGatherer struct {
 	settings *SettingEngine
 	agent    *ice.Agent
 	remotes  *remoteLimits
+	dialer   *turnDialer
 	log      logging.LeveledLogger
 
 	// check tells the transport of an authenticated connectivity check. It
@@ -64,8 +65,10 @@ func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 	if err != nil {
 		return nil, opError(op, err)
 	}
+	g.dialer = newTURNDialer(g.life.group.Context(), api.settings)
+	g.dialer.setServers(urls)
 	agentOptions = append(agentOptions,
-		ice.WithProxyDialer(newTURNDialer(g.life.group.Context(), api.settings, urls)),
+		ice.WithProxyDialer(g.dialer),
 		ice.WithRemoteIPFilter(g.remotes.accept),
 		ice.WithBindingRequestHandler(g.onBindingRequest))
 	if g.agent, err = ice.NewAgentWithOptions(agentOptions...); err != nil {
@@ -76,6 +79,23 @@ func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 	}
 
 	return g, nil
+}
+
+// setServers replaces the servers that gathering asks, when it begins.
+func (g *ICEGatherer) setServers(op string, servers []ICEServer) error {
+	urls, err := serverURLs(servers)
+	if err != nil {
+		return opError(op, err)
+	}
+	if g.settings.ICE.Lite && len(urls) > 0 {
+		return refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", len(urls))
+	}
+	if err = g.agent.UpdateOptions(ice.WithUrls(urls)); err != nil {
+		return opError(op, g.closedError(err))
+	}
+	g.dialer.setServers(urls)
+
+	return nil
 }
 
 // Gather starts gathering and returns at once. Candidates are told to the

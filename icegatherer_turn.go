@@ -6,6 +6,7 @@ import (
 	"crypto/x509"
 	"net"
 	"strconv"
+	"sync/atomic"
 
 	"github.com/pion/stun/v4"
 	"golang.org/x/net/proxy"
@@ -19,16 +20,13 @@ type turnDialer struct {
 	ctx    context.Context //nolint:containedctx // the gatherer's life, which a dial must not outlast
 	dial   func(ctx context.Context, network, address string) (net.Conn, error)
 	roots  *x509.CertPool
-	secure map[string]string // of the servers over TLS: address to name
+	secure atomic.Pointer[map[string]string] // of the servers over TLS: address to name
 }
 
 var _ proxy.Dialer = (*turnDialer)(nil)
 
-func newTURNDialer(ctx context.Context, settings *SettingEngine, urls []*stun.URI) *turnDialer {
-	d := &turnDialer{
-		ctx: ctx, dial: new(net.Dialer).DialContext,
-		roots: settings.ICE.TURNRootCAs, secure: make(map[string]string),
-	}
+func newTURNDialer(ctx context.Context, settings *SettingEngine) *turnDialer {
+	d := &turnDialer{ctx: ctx, dial: new(net.Dialer).DialContext, roots: settings.ICE.TURNRootCAs}
 	var other proxy.Dialer
 	if settings.Net != nil {
 		other = settings.Net.CreateDialer(&net.Dialer{})
@@ -45,13 +43,19 @@ func newTURNDialer(ctx context.Context, settings *SettingEngine, urls []*stun.UR
 			return other.Dial(network, address)
 		}
 	}
-	for _, url := range urls {
-		if url.Scheme == stun.SchemeTypeTURNS && url.Proto != stun.ProtoTypeUDP {
-			d.secure[net.JoinHostPort(url.Host, strconv.Itoa(url.Port))] = url.Host
-		}
-	}
 
 	return d
+}
+
+// setServers tells which addresses are those of servers over TLS.
+func (d *turnDialer) setServers(urls []*stun.URI) {
+	secure := make(map[string]string)
+	for _, url := range urls {
+		if url.Scheme == stun.SchemeTypeTURNS && url.Proto != stun.ProtoTypeUDP {
+			secure[net.JoinHostPort(url.Host, strconv.Itoa(url.Port))] = url.Host
+		}
+	}
+	d.secure.Store(&secure)
 }
 
 // Dial connects to a server, and shakes hands with one over TLS.
@@ -60,7 +64,7 @@ func (d *turnDialer) Dial(network, address string) (net.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	if name, ok := d.secure[address]; ok {
+	if name, ok := (*d.secure.Load())[address]; ok {
 		secured := tls.Client(conn, &tls.Config{ServerName: name, RootCAs: d.roots, MinVersion: tls.VersionTLS12})
 		if err = secured.HandshakeContext(d.ctx); err != nil {
 			_ = conn.Close()

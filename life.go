@@ -26,8 +26,12 @@ type life[S comparable] struct {
 	events  *lifecycle.Queue
 	state   S
 	handler func(S)
-	waiters []*stateWaiter[S]
-	failure error // of a start
+	// observer is told every change under mu, as the queue is, and like the
+	// queue takes nothing but a lock of its own under which it calls nobody. It
+	// makes one state of those of many transports, in the order of the changes.
+	observer func(S)
+	waiters  []*stateWaiter[S]
+	failure  error // of a start
 
 	// torn is closed when the one call that ended the life has released what
 	// the object held.
@@ -69,6 +73,9 @@ func (l *life[S]) moveLocked(to S) bool {
 		l.settled(to)
 		call(l, &l.handler, to)
 	})
+	if l.observer != nil {
+		l.observer(to)
+	}
 
 	return true
 }

@@ -144,8 +144,7 @@ type DTLSSettings struct {
 	CertificateRequestMessageHook func(handshake.MessageCertificateRequest) handshake.Message
 
 	// KeepOpenOnClose keeps a PeerConnection open when its DTLS transport has
-	// closed, until ICE fails. It is kept for PeerConnection and has no effect
-	// yet.
+	// closed, until ICE fails.
 	KeepOpenOnClose bool
 }
 
@@ -218,8 +217,13 @@ type SCTPSettings struct {
 	// It is used if GetCapabilities was called before the start and the peer's
 	// capabilities have it too; a peer that begins a handshake all the same
 	// gets one.
+	// A PeerConnection always offers it, unless DisableSNAP is set.
 	// https://datatracker.ietf.org/doc/draft-hancke-tsvwg-snap/
 	SNAP bool
+
+	// DisableSNAP keeps a PeerConnection from offering the SCTP handshake in
+	// its descriptions. It does not go with SNAP.
+	DisableSNAP bool
 }
 
 // DataChannelSettings are the settings of data channels. The limits are for

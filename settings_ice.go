@@ -100,8 +100,8 @@ type ICESettings struct {
 	KeepaliveInterval time.Duration
 
 	// FailedGrace is how long a failed transport waits for a restart before
-	// it ends. If zero, it ends at once; the 30 s that a PeerConnection waits
-	// are kept for it and have no effect yet. If negative, for ever.
+	// it ends. If zero, it ends at once, and that of a PeerConnection after
+	// 30 s. If negative, for ever.
 	FailedGrace time.Duration
 
 	// HostAcceptanceMinWait and its like are how long checks go on before a

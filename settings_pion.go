@@ -386,8 +386,11 @@ func (e *SettingEngine) EnableSCTPZeroChecksum(isEnabled bool) {
 	e.orScratch().SCTP.DisableZeroChecksum = !isEnabled
 }
 
-// EnableSctpSnap sets SCTP.SNAP.
-func (e *SettingEngine) EnableSctpSnap(isEnabled bool) { e.orScratch().SCTP.SNAP = isEnabled }
+// EnableSctpSnap sets SCTP.SNAP and, to the opposite, SCTP.DisableSNAP.
+func (e *SettingEngine) EnableSctpSnap(isEnabled bool) {
+	s := &e.orScratch().SCTP
+	s.SNAP, s.DisableSNAP = isEnabled, !isEnabled
+}
 
 // SetSCTPRTOMax sets SCTP.RTOMax.
 func (e *SettingEngine) SetSCTPRTOMax(rtoMax time.Duration) { e.orScratch().SCTP.RTOMax = rtoMax }

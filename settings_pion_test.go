@@ -263,6 +263,10 @@ func setterCases(t *testing.T) []setterCase {
 			func(e *SettingEngine) { e.SCTP.SNAP = true },
 		},
 		{
+			"EnableSctpSnap", func(e *SettingEngine) { e.EnableSctpSnap(false) },
+			func(e *SettingEngine) { e.SCTP.DisableSNAP = true },
+		},
+		{
 			"SetSCTPRTOMax", func(e *SettingEngine) { e.SetSCTPRTOMax(second) },
 			func(e *SettingEngine) { e.SCTP.RTOMax = second },
 		},

@@ -311,6 +311,7 @@ func (s *SCTPSettings) validate() error {
 			s.MaxMessageSize > window/2,
 			fmt.Sprintf("MaxMessageSize of %d bytes is above half of MaxReceiveBufferSize, %d", s.MaxMessageSize, window),
 		},
+		{s.SNAP && s.DisableSNAP, "SNAP and DisableSNAP are both set"},
 		{s.RTOMax < 0, "RTOMax is negative"},
 		{s.RACKMinRTTWindow < 0, "RACKMinRTTWindow is negative"},
 		{

@@ -175,6 +175,7 @@ func TestSettingsValidate(t *testing.T) {
 			e.SetSCTPMaxMessageSize(50_001)
 		}, "above half of MaxReceiveBufferSize, 100000"},
 		{"RTO", func(e *SettingEngine) { e.SetSCTPRTOMax(-1) }, "RTOMax"},
+		{"SNAP both ways", func(e *SettingEngine) { e.SCTP.SNAP, e.SCTP.DisableSNAP = true, true }, "SNAP"},
 
 		{"RACK window", func(e *SettingEngine) { e.SCTP.RACKMinRTTWindow = -1 }, "RACKMinRTTWindow is negative"},
 		{"RACK window long", func(e *SettingEngine) {

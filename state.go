@@ -258,6 +258,16 @@ var iceGatheringStates = names[ICEGatheringState]{"ICEGatheringState", []string{
 	ICEGatheringStateComplete:  "complete",
 }}
 
+// gatheringStates are what one gatherer amounts to. There is no state of a
+// connection for one that is closed.
+var gatheringStates = map[ICEGathererState]ICEGatheringState{
+	ICEGathererStateUnknown:   ICEGatheringStateUnknown,
+	ICEGathererStateNew:       ICEGatheringStateNew,
+	ICEGathererStateGathering: ICEGatheringStateGathering,
+	ICEGathererStateComplete:  ICEGatheringStateComplete,
+	ICEGathererStateClosed:    ICEGatheringStateUnknown,
+}
+
 // NewICEGatheringState returns the state that raw names, or
 // ICEGatheringStateUnknown.
 func NewICEGatheringState(raw string) ICEGatheringState { return iceGatheringStates.value(raw) }
@@ -292,6 +302,34 @@ var iceConnectionStates = names[ICEConnectionState]{"ICEConnectionState", []stri
 	ICEConnectionStateClosed:       "closed",
 }}
 
+// Of what the aggregates would make of their transports, a connection tells
+// what is here: transports that are closed under it take it back to new in the
+// text, but it ends with them.
+var iceConnectionTransitions = transitions[ICEConnectionState]{
+	ICEConnectionStateUnknown: nil,
+	ICEConnectionStateNew: {
+		ICEConnectionStateChecking, ICEConnectionStateFailed, ICEConnectionStateClosed,
+	},
+	ICEConnectionStateChecking: {
+		ICEConnectionStateConnected, ICEConnectionStateDisconnected,
+		ICEConnectionStateFailed, ICEConnectionStateClosed,
+	},
+	ICEConnectionStateConnected: {
+		ICEConnectionStateCompleted, ICEConnectionStateDisconnected,
+		ICEConnectionStateFailed, ICEConnectionStateClosed,
+	},
+	ICEConnectionStateCompleted: {
+		ICEConnectionStateConnected, ICEConnectionStateDisconnected,
+		ICEConnectionStateFailed, ICEConnectionStateClosed,
+	},
+	ICEConnectionStateDisconnected: {
+		ICEConnectionStateChecking, ICEConnectionStateConnected, ICEConnectionStateCompleted,
+		ICEConnectionStateFailed, ICEConnectionStateClosed,
+	},
+	ICEConnectionStateFailed: {ICEConnectionStateChecking, ICEConnectionStateClosed},
+	ICEConnectionStateClosed: nil,
+}
+
 // NewICEConnectionState returns the state that raw names, or
 // ICEConnectionStateUnknown.
 func NewICEConnectionState(raw string) ICEConnectionState { return iceConnectionStates.value(raw) }
@@ -323,6 +361,28 @@ var peerConnectionStates = names[PeerConnectionState]{"PeerConnectionState", []s
 	PeerConnectionStateFailed:       "failed",
 	PeerConnectionStateClosed:       "closed",
 }}
+
+var peerConnectionTransitions = transitions[PeerConnectionState]{
+	PeerConnectionStateUnknown: nil,
+	PeerConnectionStateNew: {
+		PeerConnectionStateConnecting, PeerConnectionStateFailed, PeerConnectionStateClosed,
+	},
+	PeerConnectionStateConnecting: {
+		PeerConnectionStateConnected, PeerConnectionStateDisconnected,
+		PeerConnectionStateFailed, PeerConnectionStateClosed,
+	},
+	PeerConnectionStateConnected: {
+		PeerConnectionStateConnecting, PeerConnectionStateDisconnected,
+		PeerConnectionStateFailed, PeerConnectionStateClosed,
+	},
+	PeerConnectionStateDisconnected: {
+		PeerConnectionStateConnecting, PeerConnectionStateConnected,
+		PeerConnectionStateFailed, PeerConnectionStateClosed,
+	},
+	// Only a restart of ICE leads out of failed.
+	PeerConnectionStateFailed: {PeerConnectionStateConnecting, PeerConnectionStateClosed},
+	PeerConnectionStateClosed: nil,
+}
 
 // String returns the W3C's text, or "unknown".
 func (s PeerConnectionState) String() string { return peerConnectionStates.text(s) }
@@ -368,6 +428,55 @@ func (s *SignalingState) Set(state SignalingState) {
 	if s != nil {
 		atomic.StoreInt32((*int32)(s), int32(state))
 	}
+}
+
+// descriptionSet is what a side does with a description: it sets one of a type,
+// its own or the peer's.
+type descriptionSet struct {
+	local bool
+	sdp   SDPType
+}
+
+// signalingTransitions says where the descriptions lead that a state allows.
+// That of the peer's offer over our own is the implicit rollback of perfect
+// negotiation. https://www.rfc-editor.org/rfc/rfc9429#section-3.2
+// https://www.w3.org/TR/webrtc/#set-the-session-description
+var signalingTransitions = map[SignalingState]map[descriptionSet]SignalingState{
+	SignalingStateUnknown: nil,
+	SignalingStateStable: {
+		{true, SDPTypeOffer}:  SignalingStateHaveLocalOffer,
+		{false, SDPTypeOffer}: SignalingStateHaveRemoteOffer,
+	},
+	SignalingStateHaveLocalOffer: {
+		{true, SDPTypeOffer}:     SignalingStateHaveLocalOffer,
+		{true, SDPTypeRollback}:  SignalingStateStable,
+		{false, SDPTypePranswer}: SignalingStateHaveRemotePranswer,
+		{false, SDPTypeAnswer}:   SignalingStateStable,
+		{false, SDPTypeOffer}:    SignalingStateHaveRemoteOffer,
+	},
+	SignalingStateHaveRemoteOffer: {
+		{false, SDPTypeOffer}:    SignalingStateHaveRemoteOffer,
+		{false, SDPTypeRollback}: SignalingStateStable,
+		{true, SDPTypePranswer}:  SignalingStateHaveLocalPranswer,
+		{true, SDPTypeAnswer}:    SignalingStateStable,
+	},
+	SignalingStateHaveLocalPranswer: {
+		{true, SDPTypePranswer}: SignalingStateHaveLocalPranswer,
+		{true, SDPTypeAnswer}:   SignalingStateStable,
+	},
+	SignalingStateHaveRemotePranswer: {
+		{false, SDPTypePranswer}: SignalingStateHaveRemotePranswer,
+		{false, SDPTypeAnswer}:   SignalingStateStable,
+	},
+	SignalingStateClosed: nil,
+}
+
+// nextSignaling returns the state that follows, and false if the description
+// cannot be set now.
+func nextSignaling(from SignalingState, set descriptionSet) (SignalingState, bool) {
+	to, ok := signalingTransitions[from][set]
+
+	return to, ok
 }
 
 // stateSet is a set of states of one type: bit n stands for state n. The

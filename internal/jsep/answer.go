@@ -36,7 +36,7 @@ func Answer(local Local, offer *Description, setup Setup, data bool, media []Med
 	bundle := chooseBundle(offer, accepted)
 
 	answer := &Description{SessionID: local.SessionID, Version: local.Version, Lite: local.Lite, Bundle: bundle}
-	answer.Sections = make([]Section, len(offer.Sections))
+	answer.Sections = append(answer.Sections, offer.Sections...)
 	for i := range offer.Sections {
 		switch s := &offer.Sections[i]; {
 		case !accepted[i]:

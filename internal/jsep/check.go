@@ -42,7 +42,7 @@ func sameSection(index int, before, after *Section) error {
 	switch {
 	case before.MID != after.MID:
 		return fmt.Errorf("%w: section %d has the mid %q, and had %q", ErrSections, index, after.MID, before.MID)
-	case before.Kind != after.Kind, before.IsData() != after.IsData():
+	case before.Kind != after.Kind, !after.Rejected && before.IsData() != after.IsData():
 		return fmt.Errorf("%w: section %d, mid %q, is %s over %s, and was %s over %s",
 			ErrSections, index, after.MID, after.Kind, after.Protocol, before.Kind, before.Protocol)
 	default:

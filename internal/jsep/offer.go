@@ -15,7 +15,7 @@ import (
 func Offer(local Local, previous []Section, data bool, media []Media) *Description {
 	mids := midsOf(previous)
 	media = mids.assign(previous, media)
-	o := offering{local: &local, previous: previous, sections: make([]Section, len(previous))}
+	o := offering{local: &local, previous: previous, sections: append([]Section(nil), previous...)}
 	o.keep(media)
 	for i := range media {
 		m := &media[i]

@@ -73,6 +73,12 @@ func readMedia(m line) (Section, error) {
 		return Section{}, m.fail(ErrSyntax, "kind or protocol is no token")
 	}
 
+	for _, format := range formats {
+		if !isToken(format) {
+			return Section{}, m.fail(ErrSyntax, "the format %q is no token", clip(format))
+		}
+	}
+
 	return Section{Kind: kind, Protocol: protocol, Formats: formats, Rejected: number == 0}, nil
 }
 

@@ -13,12 +13,9 @@ type line struct {
 	value  string
 }
 
-// text returns the line as it stands in the description.
-func (l line) text() string { return string(l.kind) + "=" + l.value }
-
 // fail returns what is wrong with the line.
 func (l line) fail(err error, format string, args ...any) error {
-	return &Error{Line: l.number, Text: clip(l.text()), Err: fmt.Errorf("%w: "+format, append([]any{err}, args...)...)}
+	return &Error{Line: l.number, Text: string(l.kind) + "=" + clip(l.value), Err: fmt.Errorf("%w: "+format, append([]any{err}, args...)...)}
 }
 
 // scan splits a description into its parts: the lines of the session level, and

@@ -133,6 +133,12 @@ func rejectedSection(s *Section) Section {
 			rejected.Data.Port = s.Data.Port
 		}
 	}
+	// In the form of drafts this alone tells what the section was for.
+	for _, a := range s.Attributes {
+		if a.Key == "sctpmap" && isDataProtocol(s.Protocol) {
+			rejected.Attributes = append(rejected.Attributes, a)
+		}
+	}
 
 	return rejected
 }

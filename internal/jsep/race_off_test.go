@@ -1,0 +1,5 @@
+//go:build !race
+
+package jsep
+
+const raceFactor = 1

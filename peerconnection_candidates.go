@@ -1,0 +1,323 @@
+package webrtc
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// remoteCandidate is one of the peer's that waits for its description, or for
+// the transport to be started.
+type remoteCandidate struct {
+	ICECandidate
+
+	init ICECandidateInit
+}
+
+// OnICECandidate sets the handler that is told every local candidate, and nil
+// once after the last one. ToJSON makes of a candidate what AddICECandidate of
+// the peer takes. It may be nil.
+func (pc *PeerConnection) OnICECandidate(handler func(*ICECandidate)) {
+	if pc.alive() == nil {
+		return
+	}
+	if handler == nil {
+		pc.gatherer.OnLocalCandidate(nil)
+
+		return
+	}
+	pc.gatherer.OnLocalCandidate(func(candidate *ICECandidate) {
+		if candidate != nil {
+			placed := *candidate
+			placed.SDPMid, placed.SDPMLineIndex = pc.path()
+			candidate = &placed
+		}
+		handler(candidate)
+	})
+}
+
+// path names the section of the local description whose transport is used.
+func (pc *PeerConnection) path() (mid string, index uint16) {
+	pc.life.mu.Lock()
+	defer pc.life.mu.Unlock()
+	if local := pc.negotiation.local(); local != nil {
+		if _, found, i, ok := local.values.Path(); ok {
+			return found, uint16(i) //nolint:gosec // a parser's limit is far below
+		}
+	}
+
+	return "0", 0
+}
+
+// gathered are the texts of the local candidates so far, as SDP has them.
+func (pc *PeerConnection) gathered() (texts []string, over bool) {
+	over = pc.gatherer.State() == ICEGathererStateComplete
+	candidates, _ := pc.gatherer.GetLocalCandidates()
+	for _, candidate := range candidates {
+		if text, err := candidate.text(); err == nil {
+			texts = append(texts, strings.TrimPrefix(text, "candidate:"))
+		}
+	}
+
+	return texts, over
+}
+
+// withCandidates is a local description with the candidates gathered so far.
+func (pc *PeerConnection) withCandidates(d *description) *SessionDescription {
+	if d == nil {
+		return nil
+	}
+	_, _, index, ok := d.values.Path()
+	if !ok {
+		return d.copy()
+	}
+	values := *d.values
+	values.Sections = slices.Clone(values.Sections)
+	path := &values.Sections[index].Transport
+	path.Candidates, path.EndOfCandidates = pc.gathered()
+
+	return &SessionDescription{d.Type, values.Format()}
+}
+
+// LocalDescription returns the description that is pending, or else the current
+// one, with the candidates gathered so far; nil before the first.
+func (pc *PeerConnection) LocalDescription() *SessionDescription {
+	return pc.localDescription((*negotiation).local)
+}
+
+// CurrentLocalDescription returns the one of the last negotiation that was
+// completed, with the candidates gathered so far; nil before.
+func (pc *PeerConnection) CurrentLocalDescription() *SessionDescription {
+	return pc.localDescription(func(n *negotiation) *description { return n.currentLocal })
+}
+
+// PendingLocalDescription returns the one of the negotiation under way, with
+// the candidates gathered so far; nil if there is none.
+func (pc *PeerConnection) PendingLocalDescription() *SessionDescription {
+	return pc.localDescription(func(n *negotiation) *description { return n.pendingLocal })
+}
+
+func (pc *PeerConnection) localDescription(which func(*negotiation) *description) *SessionDescription {
+	var d *description
+	pc.alive().set(func() { d = which(&pc.negotiation) })
+
+	return pc.withCandidates(d)
+}
+
+// RemoteDescription returns the peer's description that is pending, or else the
+// current one, as it was set; nil before the first.
+func (pc *PeerConnection) RemoteDescription() *SessionDescription {
+	return pc.remoteDescription((*negotiation).remote)
+}
+
+// CurrentRemoteDescription returns the peer's of the last negotiation that was
+// completed; nil before.
+func (pc *PeerConnection) CurrentRemoteDescription() *SessionDescription {
+	return pc.remoteDescription(func(n *negotiation) *description { return n.currentRemote })
+}
+
+// PendingRemoteDescription returns the peer's of the negotiation under way; nil
+// if there is none.
+func (pc *PeerConnection) PendingRemoteDescription() *SessionDescription {
+	return pc.remoteDescription(func(n *negotiation) *description { return n.pendingRemote })
+}
+
+func (pc *PeerConnection) remoteDescription(which func(*negotiation) *description) *SessionDescription {
+	var d *description
+	pc.alive().set(func() { d = which(&pc.negotiation) })
+
+	return d.copy()
+}
+
+// CanTrickleICECandidates tells whether the peer takes candidates one by one,
+// as its description says.
+func (pc *PeerConnection) CanTrickleICECandidates() ICETrickleCapability {
+	var remote *description
+	pc.alive().set(func() { remote = pc.negotiation.remote() })
+	if remote == nil {
+		return ICETrickleCapabilityUnknown
+	}
+	if path, _, _, ok := remote.values.Path(); ok && path.Trickle {
+		return ICETrickleCapabilitySupported
+	}
+
+	return ICETrickleCapabilityUnsupported
+}
+
+// GatheringCompletePromise returns a channel that is closed when gathering is
+// complete, or the connection has ended. It may be called at any time;
+// [PeerConnection.SetLocalDescriptionContext] waits without it.
+func GatheringCompletePromise(pc *PeerConnection) <-chan struct{} {
+	done := make(chan struct{})
+	if pc.alive() == nil {
+		close(done)
+
+		return done
+	}
+	pc.life.group.Go(func() {
+		defer close(done)
+		_, _ = pc.gatherer.life.await(pc.Context(), "peerconnection gathering", ICEGathererStateComplete)
+	})
+
+	return done
+}
+
+var (
+	errUnknownSection = errors.New("the description has no such section")
+	errOtherUfrag     = errors.New("its ufrag is of another description")
+	errTooEarly       = errors.New("too many candidates before the description")
+)
+
+// AddICECandidate adds a candidate that the peer has signaled; one with an
+// empty text tells that there are no more. Those that come before the remote
+// description wait for it, 64 by default.
+//
+// Errors: [ErrInvalidArgument] if the text is malformed, names no section of
+// the description or another ufrag; what [ICETransport.AddRemoteCandidate]
+// refuses; [ErrInvalidState] after the end. Nothing has changed then.
+// https://www.w3.org/TR/webrtc/#dom-peerconnection-addicecandidate
+func (pc *PeerConnection) AddICECandidate(candidate ICECandidateInit) error {
+	const op = "peerconnection add ICE candidate"
+	if err := pc.alive().usable(op); err != nil {
+		return err
+	}
+	c := remoteCandidate{init: candidate}
+	if candidate.Candidate != "" {
+		var err error
+		if c.ICECandidate, err = ParseICECandidate(candidate.Candidate); err != nil {
+			return refuse(op, ErrInvalidArgument, "%w", err)
+		}
+		if _, err = pc.gatherer.checkRemote(op, &c.ICECandidate); err != nil {
+			return err
+		}
+	}
+	pc.life.mu.Lock()
+	now, err := pc.placeLocked(op, c)
+	pc.life.mu.Unlock()
+	if err != nil || !now || candidate.Candidate == "" {
+		return err
+	}
+
+	return pc.ice.AddRemoteCandidate(&c.ICECandidate)
+}
+
+// placeLocked refuses a candidate, keeps it, or tells to add it now.
+func (pc *PeerConnection) placeLocked(op string, c remoteCandidate) (now bool, err error) {
+	n := &pc.negotiation
+	if n.state == SignalingStateClosed {
+		return false, pc.closedError(op)
+	}
+	remote := n.remote()
+	if remote != nil {
+		if err = c.belongs(n); err != nil {
+			return false, refuse(op, ErrInvalidArgument, "%w", err)
+		}
+	}
+	switch {
+	case c.init.Candidate == "":
+		return false, nil // nothing waits for the end
+	case remote != nil && n.begun:
+		return true, nil
+	case len(n.candidates) >= pc.api.settings.ICE.MaxRemoteCandidates:
+		return false, refuse(op, ErrInvalidState, "%w", errTooEarly)
+	}
+	n.candidates = append(n.candidates, c)
+
+	return false, nil
+}
+
+// belongs tells why a candidate is not one of the peer's descriptions'.
+func (c remoteCandidate) belongs(n *negotiation) error {
+	var err error
+	for _, d := range []*description{n.pendingRemote, n.currentRemote} {
+		if d == nil {
+			continue
+		}
+		if err = c.fits(d); err == nil {
+			return nil
+		}
+	}
+
+	return err
+}
+
+func (c remoteCandidate) fits(d *description) error {
+	sections := d.values.Sections
+	index := -1
+	switch mid, line := c.init.SDPMid, c.init.SDPMLineIndex; {
+	case mid != nil && *mid != "":
+		for i := range sections {
+			if sections[i].MID == *mid {
+				index = i
+			}
+		}
+		if index < 0 {
+			return fmt.Errorf("%w: mid %q", errUnknownSection, clip(*mid))
+		}
+	case line != nil:
+		index = int(*line)
+		if index >= len(sections) {
+			return fmt.Errorf("%w: index %d", errUnknownSection, *line)
+		}
+	}
+	path, _, _, _ := d.values.Path()
+	if ufrag := c.init.UsernameFragment; ufrag != nil && *ufrag != "" && *ufrag != path.UsernameFragment {
+		return errOtherUfrag
+	}
+
+	return nil
+}
+
+// takeCandidatesLocked makes those of a description wait with those that came
+// by themselves, and drops what belongs to none.
+func (pc *PeerConnection) takeCandidatesLocked(d *description) {
+	n := &pc.negotiation
+	n.candidates = slices.DeleteFunc(n.candidates, func(c remoteCandidate) bool { return c.belongs(n) != nil })
+	path, _, _, ok := d.values.Path()
+	if !ok {
+		return
+	}
+	ufrag := path.UsernameFragment
+	for _, text := range path.Candidates {
+		// A description is not refused for a candidate that we cannot use.
+		candidate, err := ParseICECandidate(text)
+		if err != nil {
+			pc.log.Debugf("a candidate of the description is not used: %v", err)
+
+			continue
+		}
+		if len(n.candidates) >= pc.api.settings.ICE.MaxRemoteCandidates {
+			pc.log.Warnf("%d candidates are enough", len(n.candidates))
+
+			break
+		}
+		n.candidates = append(n.candidates, remoteCandidate{
+			ICECandidate: candidate, init: ICECandidateInit{Candidate: text, UsernameFragment: &ufrag},
+		})
+	}
+}
+
+// forgetPeer drops the candidates of an offer of the peer's that was taken back.
+func (n *negotiation) forgetPeer(remote bool) {
+	if !remote {
+		return
+	}
+	if n.remote() == nil {
+		n.candidates = nil
+
+		return
+	}
+	n.candidates = slices.DeleteFunc(n.candidates, func(c remoteCandidate) bool { return c.belongs(n) != nil })
+}
+
+// readyCandidates takes those that wait.
+func (n *negotiation) readyCandidates() []ICECandidate {
+	ready := make([]ICECandidate, 0, len(n.candidates))
+	for _, c := range n.candidates {
+		ready = append(ready, c.ICECandidate)
+	}
+	n.candidates = nil
+
+	return ready
+}

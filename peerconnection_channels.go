@@ -1,0 +1,78 @@
+package webrtc
+
+// CreateDataChannel makes a channel, which opens when the connection has an
+// association; OnOpen tells. The first one makes a negotiation needed. options
+// may be nil.
+//
+// Errors: those of [API.NewDataChannel].
+func (pc *PeerConnection) CreateDataChannel(label string, options *DataChannelInit) (*DataChannel, error) {
+	const op = "peerconnection create data channel"
+	if err := pc.alive().usable(op); err != nil {
+		return nil, err
+	}
+	if pc.SignalingState() == SignalingStateClosed {
+		return nil, pc.closedError(op)
+	}
+	params := options.parameters(label)
+	channel, err := pc.api.NewDataChannel(pc.sctp, &params)
+	if err != nil {
+		return nil, err
+	}
+	pc.life.mu.Lock()
+	defer pc.life.mu.Unlock()
+	pc.negotiation.wantsData = true
+	pc.checkNeededLocked()
+
+	return channel, nil
+}
+
+// OnNegotiationNeeded sets the handler that is told that an offer has to be made.
+// It is told once, until a negotiation has been completed, on a goroutine of
+// its own: it may make the offer and wait. It may be nil.
+func (pc *PeerConnection) OnNegotiationNeeded(handler func()) {
+	pc.alive().set(func() { pc.onNeeded = handler })
+}
+
+// checkNeededLocked tells the program, once, that what was negotiated is not
+// what it wants. https://www.w3.org/TR/webrtc/#dfn-update-the-negotiation-needed-flag
+func (pc *PeerConnection) checkNeededLocked() {
+	n := &pc.negotiation
+	if n.state != SignalingStateStable {
+		return // it is looked at again when that is over
+	}
+	switch needed := n.wantsNegotiation(); {
+	case !needed:
+		n.needed = false
+	case !n.needed:
+		n.needed = true
+		pc.life.group.Handle(pc.tellNeeded)
+	}
+}
+
+// wantsNegotiation tells whether there is something that was not negotiated. Data
+// channels that the peer has rejected are not asked for again.
+func (n *negotiation) wantsNegotiation() bool {
+	if !n.wantsData {
+		return false
+	}
+	for _, s := range n.past() {
+		if s.IsData() {
+			return false
+		}
+	}
+
+	return true
+}
+
+// tellNeeded tells the handler, unless the program has begun to negotiate by
+// itself meanwhile.
+func (pc *PeerConnection) tellNeeded() {
+	pc.life.mu.Lock()
+	n := &pc.negotiation
+	handler := pc.onNeeded
+	due := n.state == SignalingStateStable && n.needed
+	pc.life.mu.Unlock()
+	if due && handler != nil {
+		handler()
+	}
+}

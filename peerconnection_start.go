@@ -1,0 +1,68 @@
+package webrtc
+
+import "errors"
+
+// errDataRejected is why channels end that the peer does not want.
+var errDataRejected = errors.New("the peer has rejected data channels")
+
+// perform does what follows from a description. It runs on the queue of work:
+// one description after the other.
+func (pc *PeerConnection) perform(e effects) error {
+	if e.gather {
+		if err := pc.gatherer.Gather(); err != nil {
+			return err
+		}
+	}
+	if e.rejected {
+		pc.sctp.end(opError("sctp", errDataRejected))
+	}
+	for i := range e.candidates {
+		if err := pc.ice.AddRemoteCandidate(&e.candidates[i]); err != nil {
+			pc.log.Debugf("a candidate is not used: %v", err)
+		}
+	}
+	if e.start != nil {
+		pc.start(*e.start, e)
+	}
+
+	return nil
+}
+
+// start starts the transports that are not. They end with the connection, so
+// that no context is needed; each waits for the one below it.
+func (pc *PeerConnection) start(remote remoteParameters, e effects) {
+	if pc.ice.State() == ICETransportStateNew {
+		role := ICERoleControlled
+		if e.controls {
+			role = ICERoleControlling
+		}
+		pc.startTask(func() error { return pc.ice.Start(nil, remote.ice, &role) })
+		// The handshake's time counts from the first valid pair.
+		pc.startTask(func() error {
+			select {
+			case <-pc.ice.ready:
+				return pc.dtls.Start(remote.dtls)
+			case <-pc.Context().Done():
+				return nil
+			}
+		})
+	}
+	if e.associate {
+		pc.startTask(func() error {
+			if _, err := pc.dtls.AwaitState(pc.Context(), DTLSTransportStateConnected); err != nil {
+				return nil //nolint:nilerr // the start of DTLS tells
+			}
+
+			return pc.sctp.Start(remote.sctp)
+		})
+	}
+}
+
+// startTask runs a start beside the others, and keeps its error for Connect.
+func (pc *PeerConnection) startTask(start func() error) {
+	pc.life.group.Go(func() {
+		if err := start(); err != nil {
+			pc.noteFailure(err)
+		}
+	})
+}
