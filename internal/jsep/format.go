@@ -147,12 +147,12 @@ func (w *writer) data(s *Section) {
 	if s.Data.Port == 0 {
 		port = strconv.Itoa(portSCTP)
 	}
-	switch {
-	case !slices.Contains(s.Formats, formatData):
-		if !s.Rejected {
-			w.add("sctpmap", port+" "+formatData+" "+streamsOld)
-		}
-	case !s.Rejected || s.Data.Port != 0:
+	inLine := !slices.Contains(s.Formats, formatData)
+	if inLine && !s.Rejected {
+		w.add("sctpmap", port+" "+formatData+" "+streamsOld)
+	}
+	said := inLine && len(s.Formats) > 0 && s.Formats[0] == port
+	if !said && (!s.Rejected || s.Data.Port != 0) {
 		w.add("sctp-port", port)
 	}
 	if s.Data.MaxMessageSize != nil {
