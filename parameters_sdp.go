@@ -35,6 +35,8 @@ func (d *SessionDescription) Unmarshal() (*sdp.SessionDescription, error) {
 type SDPSyntaxError struct {
 	// Line is the number of the line, from 1; 0 if it is no line's fault.
 	Line int
+	// Text is the line, or the beginning of a long one.
+	Text string
 	// Err is what is wrong with it.
 	Err error
 }
@@ -47,7 +49,7 @@ func (e *SDPSyntaxError) Error() string {
 		return fmt.Sprintf("SDP: %v", e.Err)
 	}
 
-	return fmt.Sprintf("SDP line %d: %v", e.Line, e.Err)
+	return fmt.Sprintf("SDP line %d, %q: %v", e.Line, e.Text, e.Err)
 }
 
 // Unwrap returns what is wrong.

@@ -392,7 +392,7 @@ func syntaxError(op string, err error) error {
 	syntax := &SDPSyntaxError{Err: err}
 	var placed *jsep.Error
 	if errors.As(err, &placed) {
-		syntax.Line, syntax.Err = placed.Line, placed.Unwrap()
+		syntax.Line, syntax.Text, syntax.Err = placed.Line, placed.Text, placed.Err
 	}
 
 	return refuse(op, ErrInvalidArgument, "%w", syntax)
