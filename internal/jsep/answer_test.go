@@ -176,6 +176,10 @@ func TestAnswerRefuses(t *testing.T) {
 	offer.Sections[1].Transport.Setup = SetupHoldConn
 	_, err := Answer(ourLocal(), offer, SetupNone, true, nil)
 	assert.ErrorIs(t, err, ErrSetup)
+	offer.Sections[1].Transport = Transport{}
+	offer.Bundle = nil
+	_, err = Answer(ourLocal(), offer, SetupNone, true, nil)
+	assert.ErrorIs(t, err, ErrNoICECredentials)
 	// It does not matter where nothing is accepted.
 	_, err = Answer(ourLocal(), offer, SetupNone, false, nil)
 	assert.NoError(t, err)

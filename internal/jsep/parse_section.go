@@ -38,7 +38,7 @@ func (p *parser) section(m line, attributes []attribute) error {
 	}
 
 	r.inherit(&p.level)
-	p.desc.Lite = p.desc.Lite || r.lite || p.level.lite
+	p.desc.Lite = p.desc.Lite || r.lite
 	r.Transport = r.transport
 	if !r.IsData() {
 		r.Direction = r.direction

@@ -135,6 +135,8 @@ func TestParseTolerates(t *testing.T) {
 	assert.Equal(t, "a-_=#b", one(dataLine+"a=ice-ufrag:a-_=#b\n").Transport.UsernameFragment)
 	assert.Equal(t, []Attribute{{"x", "1"}, {"y", ""}, {":", ""}}, one(audioLine+"a=x:1\na=y\na=:\n").Attributes)
 	assert.Empty(t, parse(t, anySession).Sections)
+	assert.True(t, parse(t, anySession+"a=ice-lite\n").Lite)
+	assert.True(t, parse(t, anySession+dataLine+"a=ice-lite\n").Lite)
 
 	d := parse(t, anySession+"a=group:LS 7\na=group:BUNDLE\na=group:BUNDLE b\na=group:BUNDLE a\n"+
 		audioLine+"a=mid:a\n"+dataLine+"a=mid:b\n")
