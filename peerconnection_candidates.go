@@ -188,7 +188,7 @@ func (pc *PeerConnection) AddICECandidate(candidate ICECandidateInit) error {
 		if c.ICECandidate, err = ParseICECandidate(candidate.Candidate); err != nil {
 			return refuse(op, ErrInvalidArgument, "%w", err)
 		}
-		if _, err = pc.gatherer.checkRemote(op, &c.ICECandidate); err != nil {
+		if _, err = pc.gatherer.agent().checkRemote(op, &c.ICECandidate); err != nil {
 			return err
 		}
 	}
