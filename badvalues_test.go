@@ -63,6 +63,14 @@ func setting(set func(e *SettingEngine) error) func() (any, any, error) {
 }
 
 var badValues = []badValue{
+	{"SDPType.UnmarshalJSON", "another text", into(SDPTypeAnswer, (*SDPType).UnmarshalJSON, `"offers"`), ErrUnknownType, "offers"},
+	{"SDPType.UnmarshalJSON", "a number", into(SDPTypeAnswer, (*SDPType).UnmarshalJSON, "1"), ErrInvalidArgument, "SDPType"},
+	{"BundlePolicy.UnmarshalJSON", "another text", into(BundlePolicyMaxBundle, (*BundlePolicy).UnmarshalJSON, `"max"`), ErrUnknownType, "max"},
+	{"BundlePolicy.UnmarshalJSON", "a number", into(BundlePolicyMaxBundle, (*BundlePolicy).UnmarshalJSON, "1"), ErrInvalidArgument, "BundlePolicy"},
+	{"RTCPMuxPolicy.UnmarshalJSON", "another text", into(RTCPMuxPolicyRequire, (*RTCPMuxPolicy).UnmarshalJSON, `"required"`), ErrUnknownType, "required"},
+	{"SDPSemantics.UnmarshalJSON", "another text", into(SDPSemanticsPlanB, (*SDPSemantics).UnmarshalJSON, `"plan-c"`), ErrUnknownType, "plan-c"},
+	{"SessionDescription.Unmarshal", "no description", returning((*SessionDescription)(nil).Unmarshal), ErrInvalidArgument, "nil description"},
+	{"SessionDescription.Unmarshal", "no SDP", returning((&SessionDescription{Type: SDPTypeOffer, SDP: "v=1"}).Unmarshal), ErrInvalidArgument, "sdp"},
 	{"ParseICECandidate", "nothing", returning(func() (ICECandidate, error) { return ParseICECandidate("") }), ErrInvalidArgument, "candidate"},
 	{"ParseICECandidate", "a port out of range", returning(func() (ICECandidate, error) {
 		return ParseICECandidate("candidate:1 1 udp 1 192.0.2.1 65536 typ host")
@@ -125,7 +133,8 @@ var marshalAnything = []string{
 	"DTLSTransportState.MarshalText", "DataChannelState.MarshalText", "ICECandidateType.MarshalText",
 	"ICERole.MarshalText", "ICETransportState.MarshalText", "ICETransportPolicy.MarshalJSON",
 	"ICECredentialType.MarshalJSON", "ICEServer.MarshalJSON", "ICECandidate.MarshalJSON",
-	"SCTPCapabilities.MarshalJSON",
+	"SCTPCapabilities.MarshalJSON", "SDPType.MarshalJSON", "BundlePolicy.MarshalJSON", "RTCPMuxPolicy.MarshalJSON",
+	"SDPSemantics.MarshalJSON",
 }
 
 // exportedCall is a function or a method of an exported type.

@@ -29,7 +29,7 @@ func ExamplePeerConnection() {
 	// README: begin
 	pc, err := webrtc.NewAPI(onLoopback()).NewPeerConnection(webrtc.Configuration{}) // README: pc, err := webrtc.NewPeerConnection(webrtc.Configuration{})
 	check(err)
-	defer pc.Close() //nolint:errcheck // there is nothing to report to
+	defer pc.Close()
 	channel, err := pc.CreateDataChannel("chat", nil)
 	check(err)
 	check(pc.SetLocalDescriptionContext(ctx, webrtc.SessionDescription{})) // an offer, gathered to the end
