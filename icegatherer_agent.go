@@ -97,6 +97,24 @@ func (g *ICEGatherer) gatherAnew(op string, a *iceAgent) error {
 	return nil
 }
 
+// gatheredBy returns the candidates so far of the agent with a ufrag, and whether
+// there will be no more.
+func (g *ICEGatherer) gatheredBy(ufrag string) (candidates []ICECandidate, over bool) {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	over = g.life.state == ICEGathererStateComplete || g.life.state == ICEGathererStateClosed
+	if g.newest.params.UsernameFragment == ufrag {
+		return slices.Clone(g.newest.local), over
+	}
+	for _, a := range g.agents {
+		if a.params.UsernameFragment == ufrag {
+			return slices.Clone(a.local), true
+		}
+	}
+
+	return nil, over
+}
+
 // release closes an agent that is not used any more, and waits for it. newest is
 // the one that counts from then on.
 func (g *ICEGatherer) release(a, newest *iceAgent) {

@@ -25,8 +25,11 @@ type negotiation struct {
 	needed                      bool              // the program was told that a negotiation is needed
 	begun                       bool              // the transports of the bundle were started
 	setup                       jsep.Setup        // of our side in DTLS, once it is settled
-	peer                        jsep.Transport    // with which they were started
-	gathers                     bool              // gathering was started
+	ice                         ICEParameters     // of our agent that is in use
+	peer                        jsep.Transport    // of the peer's that is
+	restart                     bool              // the program wants new ones
+	anew                        *iceAgent         // of a restart that is being negotiated
+	gathers, gathersAnew        bool              // gathering was started, of the two agents
 	candidates                  []remoteCandidate // that wait for the start
 }
 
@@ -46,14 +49,14 @@ func (d *description) copy() *SessionDescription {
 	return &text
 }
 
-func (n *negotiation) begin(wantsData bool) error {
+func (n *negotiation) begin(ice ICEParameters, wantsData bool) error {
 	var raw [8]byte
 	if _, err := rand.Read(raw[:]); err != nil {
 		return err
 	}
 	// 62 bits, as JSEP has it. https://www.rfc-editor.org/rfc/rfc9429#section-5.2.1
 	n.session = binary.BigEndian.Uint64(raw[:]) >> 2
-	n.state, n.wantsData = SignalingStateStable, wantsData
+	n.state, n.ice, n.wantsData = SignalingStateStable, ice, wantsData
 
 	return nil
 }
@@ -108,23 +111,16 @@ func liveData(d *jsep.Description) *jsep.Section {
 	return nil
 }
 
-// localParameters are those of our transports that do not change.
-type localParameters struct {
-	ice          ICEParameters
-	fingerprints []jsep.Fingerprint
-}
-
-func newLocalParameters(gatherer *ICEGatherer, dtls *DTLSTransport) (p localParameters, err error) {
-	if p.ice, err = gatherer.GetLocalParameters(); err != nil {
-		return p, err
-	}
+// fingerprintsOf are those of our certificate, as SDP has them.
+// https://www.rfc-editor.org/rfc/rfc8122#section-5
+func fingerprintsOf(dtls *DTLSTransport) ([]jsep.Fingerprint, error) {
 	params, err := dtls.GetLocalParameters()
+	fingerprints := make([]jsep.Fingerprint, 0, len(params.Fingerprints))
 	for _, f := range params.Fingerprints {
-		// https://www.rfc-editor.org/rfc/rfc8122#section-5
-		p.fingerprints = append(p.fingerprints, jsep.Fingerprint{Algorithm: f.Algorithm, Value: strings.ToUpper(f.Value)})
+		fingerprints = append(fingerprints, jsep.Fingerprint{Algorithm: f.Algorithm, Value: strings.ToUpper(f.Value)})
 	}
 
-	return p, err
+	return fingerprints, err
 }
 
 // remoteParameters are what a description of the peer's says to our transports.
@@ -137,15 +133,9 @@ type remoteParameters struct {
 	fingerprints []jsep.Fingerprint // those of dtls
 }
 
-var errNoTransport = errors.New("it has no section that is not rejected")
-
-// remoteParametersOf reads a description for which there is a path, and checks
-// what the transports would refuse. The role in DTLS is left to the answer.
-func remoteParametersOf(d *jsep.Description) (p remoteParameters, err error) {
-	path, _, _, ok := d.Path()
-	if !ok {
-		return p, errNoTransport
-	}
+// remoteParametersOf reads what a description says of its path, and checks what
+// the transports would refuse. The role in DTLS is left to the answer.
+func remoteParametersOf(d *jsep.Description, path jsep.Transport) (p remoteParameters, err error) {
 	p.ice = ICEParameters{UsernameFragment: path.UsernameFragment, Password: path.Password, ICELite: d.Lite}
 	if err = p.ice.validate(); err != nil {
 		return p, err
@@ -348,7 +338,7 @@ func (pc *PeerConnection) prepareLocal(desc SessionDescription) (*prepared, erro
 	switch {
 	case desc.SDP == "":
 		// Not the one that was created last: channels may have been made since.
-		made, err := pc.create(op, typ, false)
+		made, err := pc.create(op, typ, creation{})
 		switch {
 		case err != nil && pc.hasMovedOn(p.at):
 			return pc.prepareLocal(desc) // something else is due now
@@ -400,13 +390,13 @@ func (pc *PeerConnection) prepareRemote(desc SessionDescription) (*prepared, err
 		err = jsep.CheckAnswer(n.pendingLocal.values, values)
 	}
 	if err == nil {
-		err = n.checkSame(values)
+		err = n.checkSame(desc.Type, values)
 	}
 	if err != nil {
 		return nil, refuse(op, ErrInvalidArgument, "%w", err)
 	}
-	if _, _, _, live := values.Path(); live { // what is rejected as a whole has no parameters
-		if p.remote, err = remoteParametersOf(values); err != nil {
+	if path, _, _, live := values.Path(); live { // what is rejected as a whole has no parameters
+		if p.remote, err = remoteParametersOf(values, path); err != nil {
 			return nil, refuse(op, ErrInvalidArgument, "%w", err)
 		}
 	}
@@ -429,24 +419,43 @@ func syntaxError(op string, err error) error {
 }
 
 var (
-	errRestart = errors.New("a restart of ICE is not supported yet")
-	errNewCert = errors.New("the certificate cannot change")
+	errNewCert     = errors.New("the certificate cannot change")
+	errNewPassword = errors.New("another ice-pwd with the same ice-ufrag")
+	errNoRestart   = errors.New("the offer restarts ICE, and the answer does not")
+	errRestart     = errors.New("the answer restarts ICE, and the offer does not")
 )
 
 // checkSame refuses a description whose transport is another than the one that
-// was negotiated.
-func (n *negotiation) checkSame(values *jsep.Description) error {
+// was negotiated, but for a restart of ICE.
+func (n *negotiation) checkSame(typ SDPType, values *jsep.Description) error {
 	now, _, _, ok := values.Path()
+	restarts := n.restarts(values)
 	switch {
 	case !n.begun || !ok:
 		return nil
-	case now.UsernameFragment != n.peer.UsernameFragment || now.Password != n.peer.Password:
-		return errRestart
 	case !sameFingerprints(n.peer.Fingerprints, now.Fingerprints):
 		return errNewCert
+	case !restarts && now.Password != n.peer.Password:
+		return errNewPassword
+	case typ == SDPTypeOffer:
+		return nil
+	}
+	offered, _, _, _ := n.pendingLocal.values.Path()
+	switch asked := offered.UsernameFragment != n.ice.UsernameFragment; {
+	case asked && !restarts:
+		return errNoRestart
+	case restarts && !asked:
+		return errRestart
 	}
 
 	return nil
+}
+
+// restarts tells whether a description of the peer's has new credentials.
+func (n *negotiation) restarts(values *jsep.Description) bool {
+	path, _, _, ok := values.Path()
+
+	return n.begun && ok && path.UsernameFragment != n.peer.UsernameFragment
 }
 
 func sameFingerprints(a, b []jsep.Fingerprint) bool {
@@ -470,8 +479,12 @@ func (p *prepared) prepareStart(op string, n *negotiation, remote *jsep.Descript
 	if !ok {
 		return nil // all is rejected
 	}
+	from := path
+	if p.set.local {
+		from, _, _, _ = jsep.AnsweredPath(remote, answer)
+	}
 	var err error
-	if p.remote, err = remoteParametersOf(remote); err != nil {
+	if p.remote, err = remoteParametersOf(remote, from); err != nil {
 		return refuse(op, ErrInvalidArgument, "%w", err)
 	}
 	// The answer settles the roles. https://www.rfc-editor.org/rfc/rfc8842#section-5.3
@@ -512,6 +525,9 @@ func (pc *PeerConnection) apply(p *prepared) (<-chan error, bool) {
 	if !ok || n.position() != p.at {
 		return nil, false
 	}
+	if p.set.local && p.description != nil && !n.isOurs(p.values) {
+		return nil, false // of a restart that was given up
+	}
 	effects := pc.commitLocked(p, to)
 	applied := make(chan error, 1)
 	done := pc.life.group.Busy()
@@ -527,6 +543,9 @@ func (pc *PeerConnection) apply(p *prepared) (<-chan error, bool) {
 // effects are what follows from a description, outside of the negotiation.
 type effects struct {
 	gather     bool
+	drop       *iceAgent         // of a restart that was taken back
+	anew       *iceAgent         // of a restart, to gather
+	restart    *ICEParameters    // of the peer, with which that begins
 	start      *remoteParameters // the transports, nil if they run or have no path
 	controls   bool              // our role in ICE
 	associate  bool              // SCTP, too
@@ -540,6 +559,10 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 	pending := &n.pendingRemote
 	if p.set.local {
 		pending = &n.pendingLocal
+	}
+	// What our description or our answer would have restarted is given up.
+	if p.set.sdp == SDPTypeRollback || p.set.sdp == SDPTypeOffer && !p.set.local {
+		n.giveUpRestart(&e)
 	}
 	switch p.set.sdp {
 	case SDPTypeRollback:
@@ -563,21 +586,22 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 	if n.pendingRemote != p.at.pendingRemote {
 		n.createdAnswer = nil // it answers another offer
 	}
-	if p.set.local && p.description != nil && !n.gathers {
-		n.gathers, e.gather = true, true
+	if p.set.local && p.description != nil {
+		n.gatherLocked(p.values, &e)
 	}
 	if !p.set.local && p.description != nil {
 		pc.takeCandidatesLocked(p.description)
 	}
 	if p.starts {
+		if p.set.local {
+			n.dropRejected(p.values)
+		}
 		pc.startLocked(p, &e)
 	}
 	if to == SignalingStateStable && p.set.sdp == SDPTypeAnswer && n.wantsData && !n.dataAgreed() {
 		e.rejected = wasOffered(n)
 	}
-	if n.begun {
-		e.candidates = n.readyCandidates()
-	}
+	e.candidates = n.readyCandidates()
 	pc.setSignalingLocked(to)
 
 	return e
@@ -598,6 +622,9 @@ func wasOffered(n *negotiation) bool {
 func (pc *PeerConnection) startLocked(p *prepared, e *effects) {
 	n := &pc.negotiation
 	first := !n.begun
+	if !first {
+		n.restartLocked(p, e)
+	}
 	e.associate = p.remote.data && !pc.transports.data
 	pc.transports.data = pc.transports.data || p.remote.data
 	if !first && !e.associate {
@@ -618,7 +645,7 @@ func (pc *PeerConnection) startLocked(p *prepared, e *effects) {
 	}
 	// https://www.rfc-editor.org/rfc/rfc8445#section-6.1.1
 	offered := !p.set.local
-	lite := pc.local.ice.ICELite
+	lite := n.ice.ICELite
 	e.controls = offered
 	if lite != remote.ice.ICELite {
 		e.controls = !lite
