@@ -80,7 +80,7 @@ func (s *badSite) look() string {
 			context.Cause(c.Context()))
 	}
 	s.sctp.streams.mu.Lock()
-	fmt.Fprintln(&b, "streams", s.sctp.streams.count, s.sctp.streams.inUse)
+	fmt.Fprintln(&b, "streams", len(s.sctp.streams.channels), s.sctp.streams.inUse)
 	s.sctp.streams.mu.Unlock()
 	s.gatherer.newest.remotes.mu.Lock()
 	fmt.Fprintln(&b, "remote candidates", s.gatherer.newest.remotes.total)

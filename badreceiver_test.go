@@ -22,7 +22,7 @@ var receivers = []any{
 	(*ICETransportState)(nil), (*ICEConnectionState)(nil), (*ICEGathererState)(nil), (*ICEGatheringState)(nil),
 	(*ICETransportPolicy)(nil), (*ICECredentialType)(nil), (*DTLSRole)(nil), (*DTLSTransportState)(nil),
 	(*SCTPTransportState)(nil), (*DataChannelState)(nil), (*PeerConnectionState)(nil), (*SignalingState)(nil),
-	(*NetworkType)(nil), (*StatsTimestamp)(nil), (*DTLSTransportStats)(nil), (*Error)(nil),
+	(*NetworkType)(nil), (*StatsTimestamp)(nil), (*DTLSTransportStats)(nil), (*StatsReport)(nil), (*Error)(nil),
 	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil), (*SCTPCapabilities)(nil), (*Listener)(nil),
 }
 

@@ -95,6 +95,8 @@ var badValues = []badValue{
 	{"ICEServer.UnmarshalJSON", "a number for a URL", into(ICEServer{Username: "x"}, (*ICEServer).UnmarshalJSON, `{"username":"y","urls":[1]}`), ErrInvalidArgument, "urls"},
 	{"SCTPCapabilities.UnmarshalJSON", "no JSON", into(SCTPCapabilities{MaxMessageSize: 1}, (*SCTPCapabilities).UnmarshalJSON, "{"), ErrInvalidArgument, "SCTPCapabilities"},
 	{"SCTPCapabilities.UnmarshalJSON", "a negative size", into(SCTPCapabilities{MaxMessageSize: 1}, (*SCTPCapabilities).UnmarshalJSON, `{"sctpInit":"x","maxMessageSize":-1}`), ErrInvalidArgument, "maxMessageSize"},
+	{"UnmarshalStatsJSON", "no JSON", returning(func() (Stats, error) { return UnmarshalStatsJSON(nil) }), ErrInvalidArgument, "JSON"},
+	{"UnmarshalStatsJSON", "a type of media", returning(func() (Stats, error) { return UnmarshalStatsJSON([]byte(`{"type":"codec"}`)) }), ErrUnknownType, "codec"},
 	{"GenerateCertificate", "no key", returning(func() (*Certificate, error) { return GenerateCertificate(nil) }), ErrInvalidArgument, "key"},
 	{"GenerateCertificate", "a nil pointer for a key", returning(func() (*Certificate, error) { return GenerateCertificate((*ecdsa.PrivateKey)(nil)) }), ErrInvalidArgument, "ECDSA key"},
 	{"NewCertificate", "no key", returning(func() (*Certificate, error) { return NewCertificate(nil, x509.Certificate{}) }), ErrInvalidArgument, "key"},
