@@ -181,7 +181,7 @@ func TestTheGuestOffersAndCloses(t *testing.T) {
 		g.await("connection", "closed")
 		assert.Equal(t, websocket.StatusNormalClosure, websocket.CloseStatus(<-g.gone))
 		require.NoError(t, g.ended())
-		assert.Contains(t, g.printed(t), "\nclosed by the page (EOF)\n")
+		assert.Contains(t, g.printed(t), "\n  EOF\nclosed by the page\n")
 	})
 	assert.Zero(t, peer.Leftover(context.Background(), before), "goroutines")
 }

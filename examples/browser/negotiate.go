@@ -3,7 +3,6 @@ package main
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 
 	"github.com/ctxrtc/webrtc"
@@ -12,7 +11,7 @@ import (
 // negotiate is the impolite side of perfect negotiation; the page is the polite
 // one. All that concerns descriptions and candidates is done by this one
 // goroutine, so that a candidate never overtakes its description. It returns
-// when the session is to be ended, and why.
+// when the session is to be ended, and why, in a few words.
 // https://www.w3.org/TR/webrtc/#perfect-negotiation-example
 func (p *session) negotiate(program, life context.Context) (why string, err error) {
 	ignoring := false // the page's offer, which has collided with ours
@@ -91,7 +90,9 @@ func (p *session) ended(life context.Context) (why string, err error) {
 	cause := context.Cause(p.pc.Context())
 	var abort *webrtc.SCTPAbortError
 	if errors.Is(cause, io.EOF) || errors.As(cause, &abort) {
-		return fmt.Sprintf("closed by the page (%v)", cause), nil
+		p.out.Line("  %v", cause)
+
+		return "closed by the page", nil
 	}
 
 	return "the connection has failed", cause

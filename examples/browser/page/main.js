@@ -14,10 +14,12 @@ const throughput = new Plot($("throughput"), now, "MB/s", [{ color: "--page" }, 
 
 // ---- The states of both sides
 
+const inMS = (ms) => `${ms.toFixed(1)} ms`;
+
 function note(side, track, state, at) {
   const item = document.createElement("li");
   Object.assign(item.dataset, { side, track, state });
-  for (const [tag, text] of [["time", `${at.toFixed(1)} ms`], ["span", side], ["b", `${track} ${state}`]]) {
+  for (const [tag, text] of [["time", inMS(at)], ["span", side], ["b", `${track} ${state}`]]) {
     item.append(Object.assign(document.createElement(tag), { textContent: text }));
   }
   $("states").append(item);
@@ -25,6 +27,7 @@ function note(side, track, state, at) {
     document.body.dataset[side] = state;
     $(`state-${side}`).textContent = state;
   }
+  return item;
 }
 
 const noted = {};
@@ -38,10 +41,12 @@ function notePage(track, state) {
 
 // The two clocks share no beginning. A message takes some time, so the least
 // difference seen between an event of Go's and its arrival is the best guess.
+const ofGo = []; // the times shown, and what they are on Go's clock
 function noteGo({ track, state, at }) {
   timeline.goBegan = Math.min(timeline.goBegan, now() - at);
   timeline.add({ side: "go", track, state, at });
-  note("go", track, state, timeline.goBegan + at);
+  ofGo.push({ at, time: note("go", track, state, at).querySelector("time") });
+  for (const { at, time } of ofGo) time.textContent = inMS(timeline.goBegan + at);
 }
 
 // ---- Signaling: the polite side of perfect negotiation
@@ -99,7 +104,7 @@ socket.onmessage = ({ data }) => {
 };
 socket.onclose = ({ reason }) => {
   closePage();
-  if (!failed) facts(`The session is over: ${reason || "the program has gone"}. Load the page again for another.`);
+  if (!failed) facts(`It is over: ${reason || "the program has gone"}. The program has ended too, unless it runs with -keep.`);
   for (const button of document.querySelectorAll("header button")) button.hidden = true;
   document.body.dataset.over = reason || "gone";
 };

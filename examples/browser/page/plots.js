@@ -46,7 +46,7 @@ export class Canvas {
   font(g, size, weight = 400) { g.font = `${weight} ${size}px ${FONT()}`; }
 }
 
-const SPAN = 15000; // ms that a plot shows
+const SPAN = 10000; // ms that a plot shows
 
 // Plot has one or more lines of points, each in a color of the style sheet.
 export class Plot extends Canvas {
@@ -90,7 +90,7 @@ export class Plot extends Canvas {
       g.fillText(Number(value.toFixed(3)), left - 7, line);
     }
     g.textBaseline = "alphabetic";
-    for (let ago = 0; ago <= SPAN; ago += 5000) {
+    for (let ago = 0; ago <= SPAN; ago += 2500) {
       g.textAlign = ago === 0 ? "right" : ago === SPAN ? "left" : "center";
       g.fillText(ago === 0 ? (this.live ? "now" : "end") : `−${ago / 1000} s`, x(end - ago), height - 4);
     }
