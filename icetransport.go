@@ -48,6 +48,7 @@ type ICETransport struct {
 	peerRules bool // a check has told that the peer is the controlling side
 	isReady   bool // ready is closed
 	stopGrace func() bool
+	stopLook  func() bool // of the consent
 	onPair    func(*ICECandidatePair)
 }
 
@@ -261,8 +262,11 @@ func (t *ICETransport) run(agent *iceAgent, params ICEParameters) error {
 // failure says that no pair works, and between how many candidates.
 func (t *ICETransport) failure() error {
 	t.life.mu.Lock()
-	agent := t.agent
+	agent, expired := t.agent, t.agent.expired
 	t.life.mu.Unlock()
+	if expired {
+		return fmt.Errorf("%w: the peer has answered no check for %v", ErrICEFailed, consentTime)
+	}
 	local, remote := agent.remotes.counts()
 
 	return fmt.Errorf("%w: %d local and %d remote candidates", ErrICEFailed, local, remote)
@@ -304,6 +308,9 @@ func (t *ICETransport) onAgentState(agent *iceAgent, agentState ice.ConnectionSt
 		t.life.group.Go(func() { t.drop(agent) })
 	default:
 		t.updateState()
+		if state == ICETransportStateConnected {
+			t.watchConsent(agent)
+		}
 	}
 }
 
@@ -394,10 +401,12 @@ func (t *ICETransport) readyLocked() {
 func (t *ICETransport) end(cause error, to ICETransportState) {
 	t.life.mu.Lock()
 	t.life.moveLocked(to)
-	g, stopGrace := t.gatherer, t.stopGrace
+	g, timers := t.gatherer, []func() bool{t.stopGrace, t.stopLook}
 	t.life.mu.Unlock()
-	if stopGrace != nil {
-		stopGrace()
+	for _, stop := range timers {
+		if stop != nil {
+			stop()
+		}
 	}
 	t.life.end(cause, func() {
 		if g != nil {
