@@ -191,7 +191,7 @@ func (pc *PeerConnection) Close() error {
 		return err
 	}
 	pc.close(ErrClosed)
-	err := pc.sctp.Stop()
+	err := pc.sctp.stopUnsent(pc.life.causeOr(ErrClosed))
 	pc.stop(ErrClosed)
 
 	return err
@@ -207,12 +207,14 @@ func (pc *PeerConnection) close(cause error) {
 	}
 	pc.life.mu.Unlock()
 	pc.life.end(cause, pc.noteChange)
+	pc.life.awaitTorn() // the first cause is known then, whoever was first
 }
 
+// stop ends the connection with a cause. If it has ended before, the transports
+// end with the cause of that, whoever comes first to end them.
 func (pc *PeerConnection) stop(cause error) {
 	pc.close(cause)
-	pc.ice.stop(cause)
-	pc.life.awaitTorn()
+	pc.ice.stop(pc.life.causeOr(cause))
 }
 
 // GracefulClose is Shutdown without a limit, and waits for the handlers. It
