@@ -148,7 +148,8 @@
 // with the abort after its Close.
 //
 // States only move forward, but for ICE's connected and disconnected, which
-// alternate.
+// alternate, and what a restart takes back to checking; a gatherer gathers anew
+// then.
 //
 // The first cause wins. SCTPTransport.Stop sends an ABORT, after which the
 // peer's channels have an error; SCTPTransport.Shutdown lets the peer read to
@@ -251,6 +252,22 @@
 //	                                                  and MaxUnreadMessages
 //	handshake in signaling         off                off; SNAP
 //
+// # Restart
+//
+// [ICETransport.Restart] looks for another path, as after a change of the network:
+// a second agent gathers, its parameters and candidates go to the peer, which
+// restarts as well, and the peer's come back by SetRemoteParameters and
+// AddRemoteCandidate. The pair in use carries data until one of the new agents' has
+// been nominated; nothing above notices. A restart that is not answered, that
+// finds no path or that another one replaces leaves everything as it was. One
+// that comes while the transport is disconnected, or has failed and waits
+// (ICESettings.FailedGrace), takes it to checking. What was queued meanwhile is
+// sent then.
+//
+// A PeerConnection restarts by offer: [PeerConnection.RestartICE] makes the next one
+// a restart, OfferOptions.ICERestart a single one; the peer's is answered in the
+// same way.
+//
 // # PeerConnection
 //
 // A [PeerConnection] is one gatherer and one transport of each layer. What a
@@ -350,8 +367,6 @@
 //     tracks and transceivers, and the options of NewAPI but WithSettingEngine;
 //   - DTLSTransport.WriteRTCP and PeerConnection.WriteRTCP;
 //   - SCTPTransport.GetSctpInit, whose chunk is in SCTPCapabilities.SCTPInit;
-//   - a restart of ICE: OfferOptions.ICERestart, and the peer's offer of one, are
-//     errors that change nothing;
 //   - identity providers, which browsers have given up too;
 //   - of SettingEngine: BufferFactory, DisableMediaEngineCopy,
 //     DisableMediaEngineMultipleCodecs, SetFireOnTrackBeforeFirstRTP,
@@ -379,6 +394,10 @@
 //
 // Life:
 //
+//   - ICETransport.Restart and SetRemoteParameters; pion: only by offer.
+//   - A restart of ICE has an agent of its own, and the old path carries data until
+//     the new one is there; pion: the agent closes its sockets at once, and what
+//     is never answered ends the connection.
 //   - A gatherer has its agent from the constructor on, and so has to be closed;
 //     pion: from Gather on.
 //   - A start whose context has ended closes its transport; pion: DTLS is

@@ -67,7 +67,7 @@ const (
 // agent, as the end of the start's context does, ends that wait too.
 func (t *ICETransport) awaitNomination(ctx context.Context, op string) (ICETransportState, error) {
 	t.life.mu.Lock()
-	conn := t.conn
+	conn := t.agent.conn
 	t.heard = time.Now()
 	t.life.mu.Unlock()
 	for {

@@ -54,11 +54,8 @@ func (t *ICETransport) settledLocked() {
 
 // awaitChecks waits until onCheck has been told of the check, if it was one,
 // that made the agent select its pair.
-func (t *ICETransport) awaitChecks() {
-	t.life.mu.Lock()
-	agent := t.gatherer.agent
-	t.life.mu.Unlock()
-	_, _, _ = agent.GetLocalUserCredentials() // any task: the loop runs them one after the other
+func (a *iceAgent) awaitChecks() {
+	_, _, _ = a.GetLocalUserCredentials() // any task: the loop runs them one after the other
 }
 
 // settleRoleLocked finds out about a role conflict after which no check of the

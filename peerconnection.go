@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/logging"
 
+	"github.com/ctxrtc/webrtc/internal/jsep"
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
 
@@ -27,11 +28,11 @@ type PeerConnection struct {
 	id   string
 	log  logging.LeveledLogger
 
-	gatherer *ICEGatherer
-	ice      *ICETransport
-	dtls     *DTLSTransport
-	sctp     *SCTPTransport
-	local    localParameters
+	gatherer     *ICEGatherer
+	ice          *ICETransport
+	dtls         *DTLSTransport
+	sctp         *SCTPTransport
+	fingerprints []jsep.Fingerprint // of our certificate
 
 	// work does what a description asks for, in the order of the descriptions,
 	// with no lock held.
@@ -103,10 +104,14 @@ func (api *API) newPeerConnection(gatherer *ICEGatherer, config Configuration) (
 		gatherer: gatherer, ice: transport, dtls: dtls, sctp: api.NewSCTPTransport(dtls),
 		config: config,
 	}
-	if pc.local, err = newLocalParameters(gatherer, dtls); err != nil {
+	if pc.fingerprints, err = fingerprintsOf(dtls); err != nil {
 		return nil, err
 	}
-	if err = pc.negotiation.begin(config.AlwaysNegotiateDataChannels); err != nil {
+	params, err := gatherer.GetLocalParameters()
+	if err == nil {
+		err = pc.negotiation.begin(params, config.AlwaysNegotiateDataChannels)
+	}
+	if err != nil {
 		return nil, err
 	}
 	pc.transports = transportStates{

@@ -52,7 +52,10 @@ func (pc *PeerConnection) checkNeededLocked() {
 // wantsNegotiation tells whether there is something that was not negotiated. Data
 // channels that the peer has rejected are not asked for again.
 func (n *negotiation) wantsNegotiation() bool {
-	if !n.wantsData {
+	switch {
+	case n.restart:
+		return true
+	case !n.wantsData:
 		return false
 	}
 	for _, s := range n.past() {
