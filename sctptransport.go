@@ -113,13 +113,15 @@ func (t *SCTPTransport) watch(assoc *sctp.Association) {
 }
 
 // lowerEnded ends the transport with the one below. After the peer's graceful
-// end, what the connection still has is read first.
+// end, what the connection still has is read first: an abort may be the last of
+// it.
 func (t *SCTPTransport) lowerEnded(cause error) {
 	t.life.mu.Lock()
 	associated := t.assoc != nil
 	t.life.mu.Unlock()
 	if associated && cause == io.EOF { //nolint:errorlint // see gracefulEnd
 		<-t.drained
+		cause = ended("sctp", t.ending(cause))
 	}
 	t.end(cause)
 }
