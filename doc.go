@@ -225,9 +225,12 @@
 //
 // Handshake in signaling (SNAP). With SCTPSettings.SNAP, GetCapabilities has our
 // INIT chunk, in SCTPInit. If it was called before the start, and the peer's
-// capabilities have a chunk too, nothing is negotiated on the path: StartContext
-// returns with the peer's first packet, instead of after two round trips. A peer
-// that begins a handshake all the same gets one.
+// capabilities have a chunk too, nothing is negotiated on the path: the transport
+// is connected and its channels send at once, instead of after two round trips,
+// and StartContext returns with the peer's first packet. A peer that begins a
+// handshake all the same gets one, with the same association: what was sent
+// before is sent again. If its INIT asks for other extensions or numbers of
+// streams than the one that it had signaled, the start fails.
 //
 // What of pion/sctp v1.11.3 is on or off, there and here:
 //
@@ -290,7 +293,10 @@
 // were negotiated, SCTP, and returns the first failure. ICE checks, the DTLS
 // handshake and the first message follow each other without waiting for
 // nomination: DTLS starts on the first valid pair, and the SCTP handshake goes
-// with the descriptions if both sides have it (SNAP).
+// with the descriptions if both sides have it (SNAP). With whole descriptions the
+// offerer's first message is with the answerer 2.5 round trips after the answer
+// was with the offerer: half of one for the answerer's check, and two for DTLS.
+// The answerer's takes 3.
 //
 // States are those of the W3C text: ConnectionState and ICEConnectionState are
 // what the states of the transports amount to at that moment, however long a
