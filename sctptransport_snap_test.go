@@ -234,9 +234,9 @@ func TestS6_NothingIsLostWhenThePeerShakesHands(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				a, b := newSnapSides(t)
 				b.start.local = nil
-				random := rand.New(rand.NewPCG(1, 1))
 				if c.lose > 0 {
-					for _, s := range []*snapSide{a, b} {
+					for i, s := range []*snapSide{a, b} {
+						random := rand.New(rand.NewPCG(1, uint64(i)))
 						s.pipe.OnWrite(func(packet []byte) bool {
 							s.note(packet)
 							s.mu.Lock()
