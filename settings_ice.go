@@ -327,7 +327,7 @@ func (e *SettingEngine) iceAgentOptions(urls []*stun.URI, policy ICETransportPol
 		ice.WithInterfaceFilter(s.InterfaceFilter),
 		ice.WithIPFilter(s.IPFilter),
 		ice.WithRemoteIPFilter(s.RemoteIPFilter),
-		ice.WithUDPMux(s.UDPMux),
+		ice.WithUDPMux(e.agentUDPMux()),
 		ice.WithTCPMux(s.TCPMux),
 		ice.WithProxyDialer(s.ProxyDialer),
 		ice.WithAddressRewriteRules(s.rewriteRules()...),
