@@ -75,9 +75,10 @@ func classify(packet []byte) message {
 }
 
 // readCheck reads the attributes that the integrity of the check is over; what
-// follows it may be anybody's.
+// follows it may be anybody's, and only has to be well formed.
 func (m *message) readCheck(attributes []byte) {
 	var username []byte
+	over := false
 	for len(attributes) > 0 {
 		if len(attributes) < 4 {
 			return
@@ -87,10 +88,10 @@ func (m *message) readCheck(attributes []byte) {
 		if padded > len(attributes) {
 			return
 		}
-		if attribute == attrIntegrity || attribute == attrIntegrity256 {
-			break
-		}
 		switch {
+		case over:
+		case attribute == attrIntegrity || attribute == attrIntegrity256:
+			over = true
 		case attribute == attrUsername && username == nil:
 			username = attributes[4 : 4+length]
 		case attribute == attrUseCandidate:
