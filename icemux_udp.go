@@ -23,12 +23,14 @@ import (
 // they have ended.
 //
 // A peer is told from others by the credentials of its checks, and then by its
-// address. An address belongs to the transport that a check with the right
-// password, from there, was for last; to take it from another transport, the
-// address must also answer a check of ours, which a forged source cannot. So two
-// connections between the same two ports are one too many: the data of both
-// would go to one of them. A client that has several connections to one server
-// does not share a port among them.
+// address. An address belongs to a transport from the first check with the
+// right password on. It moves to another transport, as in a restart of ICE or
+// when the peer comes back, on a check that nominates it, and only if the address
+// also answers a check of ours, which a forged source cannot. (A lite agent has no
+// checks, and takes an address with every valid one.) So two connections
+// between the same two ports are one too many: the data of both would go to one
+// of them. A client that has several connections to one server does not share a
+// port among them.
 //
 // What a stranger sends is dropped, and nothing is kept of it. A transport of
 // which no check has been answered yet keeps 16 packets; afterwards 512 packets

@@ -23,7 +23,7 @@ func (e *SettingEngine) agentUDPMux() ice.UDPMux {
 			return mux
 		}
 
-		return &ownUDPMux{mux: mux, view: mux.mux.View(s.Lite), settings: s, network: e.network()}
+		return &ownUDPMux{mux: mux, view: mux.mux.View(!s.Lite), settings: s, network: e.network()}
 	default:
 		_, filtered := mux.(*ice.UDPMuxDefault)
 

@@ -24,8 +24,9 @@ type evidence uint8
 
 const (
 	answered evidence = 1 << iota
-	heard
+	nominated
 	used
+	heard
 )
 
 // claim is a session's to a remote address. Those of all sessions to one
@@ -38,13 +39,20 @@ type claim struct {
 	older, newer *claim // nil while it is not in the ring
 }
 
-// authenticated tells whether somebody who knows a password is there, or the
-// agent treats the address so.
-func (c *claim) authenticated() bool { return c.proofs&(answered|used) != 0 }
+// taking is the evidence with which a session takes an address from another.
+func (s *session) taking() evidence {
+	if s.full {
+		return nominated | used
+	}
 
-// proven tells whether the claim may take the address from another one.
+	return answered | nominated | used
+}
+
+// proven tells whether the claim is good enough to take the address.
 func (c *claim) proven() bool {
-	return c.authenticated() && (c.proofs&heard != 0 || c.conn.session.lite)
+	s := c.conn.session
+
+	return c.proofs&s.taking() != 0 && (c.proofs&heard != 0 || !s.full)
 }
 
 // note adds to what speaks for a connection's claim to an address.
@@ -62,20 +70,22 @@ func (m *Mux) noteLocked(c *conn, addr netip.AddrPort, proof evidence) {
 	cl := c.claimLocked(addr)
 	before := cl.proven()
 	cl.proofs |= proof
-	if !cl.authenticated() {
+	if cl.proofs&^heard == 0 {
 		return
 	}
-	owners := c.socket.owners
-	owner := owners[addr]
+	// What has been proven is proven once more by new evidence, but for one more
+	// answer: every check of ours has one.
+	takes := cl.proven() && (!before || proof&c.session.taking() != 0)
+	owner := c.socket.owners[addr]
 	switch {
 	case owner == cl:
 	case owner == nil:
 		cl.older, cl.newer = cl, cl
-		owners[addr] = cl
-	case cl.proven() && (proof != heard || !before):
+		c.socket.owners[addr] = cl
+	case takes || cl.proofs&heard != 0 && owner.proofs&heard == 0 && owner.conn.session.full:
 		cl.unlinkLocked()
-		cl.insertLocked(owners[addr])
-		owners[addr] = cl
+		cl.insertLocked(owner)
+		c.socket.owners[addr] = cl
 		m.counters.moves.Add(1)
 	case cl.older == nil:
 		cl.insertLocked(owner) // as the oldest: it takes over when no other is left

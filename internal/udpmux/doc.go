@@ -16,26 +16,31 @@
 //
 // Anybody can write a check for any ufrag and from any address, and the mux
 // has no password to look through that. But the agent has, and its own packets
-// pass by here. Three of them, or of the peer's, are evidence that an address
+// pass by here. These, and one of the peer's, are evidence that an address
 // belongs to a session:
 //
 //   - answered: the agent has sent a success response to a check that had come
 //     from there, which it does only if the check had the right password;
+//   - nominated: the same, and the check had nominated its pair;
+//   - used: the agent has nominated the address itself, or sent data to it,
+//     which it does only on a pair that an answer has shown to work;
 //   - heard: a success response has come from there to a check that the agent
-//     had sent there. Nobody can know its transaction but who has received it;
-//   - used: the agent has nominated the address, or sent data to it, which it
-//     does only on a pair that an answer has shown to work.
+//     had sent there. Nobody can know its transaction but who has received it.
 //
-// The first or the last gives the session the address if no session has it. To
-// take it from another session, heard is needed as well: a check that is valid
-// for one session, but whose source is forged, must not take away what belongs
-// to another. A lite agent sends no checks; for its sessions answered is all
-// that there can be.
+// Each but the last gives the session the address if no session has it, and a
+// place behind those that have. To take it from another session needs heard,
+// and nominated or used. A check that is valid for one session, but whose source
+// is forged, must not take away what belongs to another; and during a restart of
+// ICE, when the same peer at the same address has two sessions, data has to go
+// to the old one as long as both sides use that. An owner that was never heard
+// gives way to any that was.
 //
-// The session that was authenticated last gets the data of an address. Those
-// before it keep their claims, and the last of them takes over when it ends:
-// during a restart of ICE the same peer is at the same address for two
-// sessions, and either may be the one that stays.
+// A lite agent sends no checks that could be answered, and of one that is not
+// ours nothing is known. For their sessions answered is enough.
+//
+// So the session that has taken an address last gets its data. Those before it
+// keep their claims, and the last of them takes over when it ends: of the two
+// sessions of a restart either may be the one that stays.
 //
 // # Bounds
 //

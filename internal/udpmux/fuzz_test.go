@@ -92,9 +92,9 @@ func FuzzRoute(f *testing.F) {
 		s, err := newSocket(m, w)
 		require.NoError(t, err)
 		m.sockets = []*socket{s}
-		owner, err := m.View(false).GetConn("ufrag", w.local)
+		owner, err := m.View(true).GetConn("ufrag", w.local)
 		require.NoError(t, err)
-		bystander, err := m.View(false).GetConn("a", w.local)
+		bystander, err := m.View(true).GetConn("a", w.local)
 		require.NoError(t, err)
 		m.note(owner.(*handle).conn, addrX, answered|heard)
 		if outwards {

@@ -7,7 +7,6 @@ import (
 	"net"
 	"net/netip"
 	"os"
-	"slices"
 	"sync/atomic"
 	"time"
 )
@@ -43,8 +42,9 @@ const maxUnanswered = 4
 
 // unanswered is a check that the agent has read.
 type unanswered struct {
-	id   transaction
-	from netip.AddrPort
+	id        transaction
+	from      netip.AddrPort
+	nominates bool
 }
 
 // ReadFromAddrPort reads one packet.
@@ -63,7 +63,7 @@ func (h *handle) ReadFromAddrPort(p []byte) (int, netip.AddrPort, error) {
 		case c.first != nil:
 			packet := c.take()
 			if packet.check {
-				h.checks[h.nextCheck] = unanswered{packet.id, packet.from}
+				h.checks[h.nextCheck] = unanswered{packet.id, packet.from, packet.nominates}
 				h.nextCheck = (h.nextCheck + 1) % maxUnanswered
 			}
 			n, from, size := copy(p, packet.data), packet.from, len(packet.data)
@@ -115,8 +115,8 @@ func (h *handle) sending(p []byte, to netip.AddrPort) {
 	c, m := h.conn, classify(p)
 	switch m.kind {
 	case kindAnswer:
-		if h.answers(m.id, to) {
-			c.mux.note(c, to, answered)
+		if proof := h.answers(m.id, to); proof != 0 {
+			c.mux.note(c, to, proof)
 		}
 	case kindCheck:
 		c.mux.expect(c, m.id, to, time.Now())
@@ -132,13 +132,22 @@ func (h *handle) sending(p []byte, to netip.AddrPort) {
 	}
 }
 
-// answers tells whether a success response to an address answers a check that
-// the agent has read from there.
-func (h *handle) answers(id transaction, to netip.AddrPort) bool {
+// answers tells what a success response to an address proves: something, if it
+// answers a check that the agent has read from there.
+func (h *handle) answers(id transaction, to netip.AddrPort) evidence {
 	h.conn.session.mu.Lock()
 	defer h.conn.session.mu.Unlock()
+	for _, check := range h.checks {
+		switch {
+		case check.id != id || check.from != to:
+		case check.nominates:
+			return answered | nominated
+		default:
+			return answered
+		}
+	}
 
-	return slices.Contains(h.checks[:], unanswered{id, to})
+	return 0
 }
 
 // why is what reads and writes fail with.

@@ -62,11 +62,12 @@ func (m *Mux) LocalAddrs() []netip.AddrPort {
 // View is a mux as one agent has it: it sees no session but its own.
 type View struct {
 	mux  *Mux
-	lite bool
+	full bool
 }
 
-// View makes one. A lite agent sends no checks.
-func (m *Mux) View(lite bool) *View { return &View{m, lite} }
+// View makes one. The agent is full if it is known to send checks, which a lite
+// one does not.
+func (m *Mux) View(full bool) *View { return &View{m, full} }
 
 // GetConn makes a candidate of the session with that ufrag, on the socket with
 // that local address. It has to be closed.
@@ -85,7 +86,7 @@ func (v *View) GetConn(ufrag string, local net.Addr) (net.PacketConn, error) {
 	s := m.sessions[ufrag]
 	switch {
 	case s == nil:
-		s = &session{ufrag: ufrag, owner: v, lite: v.lite}
+		s = &session{ufrag: ufrag, owner: v, full: v.full}
 		m.sessions[ufrag] = s
 	case s.owner != v:
 		return nil, fmt.Errorf("%w: %q", ErrInUse, ufrag)

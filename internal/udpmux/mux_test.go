@@ -58,7 +58,7 @@ func TestAnUnspecifiedSocket(t *testing.T) {
 		m, err := New(quiet, w)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, m.Close()) }()
-		view := m.View(false)
+		view := m.View(true)
 		get := func(addr string) *agent {
 			conn, err := view.GetConn("a", net.UDPAddrFromAddrPort(netip.MustParseAddrPort(addr)))
 			require.NoError(t, err)
@@ -93,7 +93,7 @@ func TestAnUnspecifiedSocket(t *testing.T) {
 func TestGetConnRefuses(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBench(t)
-		view, other := b.View(false), b.View(false)
+		view, other := b.View(true), b.View(true)
 		for _, addr := range []net.Addr{
 			nil, &net.TCPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5000},
 			&net.UDPAddr{IP: net.IPv4(10, 0, 0, 1), Port: 5001}, &net.UDPAddr{IP: net.IPv4(10, 0, 0, 2), Port: 5000},

@@ -19,7 +19,7 @@ const (
 type session struct {
 	ufrag string
 	owner *View
-	lite  bool
+	full  bool    // its agent is known to send checks
 	conns []*conn // guarded by mux.mu
 
 	// started tells whether a check was answered, in whichever direction.
@@ -56,11 +56,11 @@ type conn struct {
 
 // packet is one that waits to be read.
 type packet struct {
-	next  *packet
-	from  netip.AddrPort
-	id    transaction
-	check bool
-	data  []byte
+	next             *packet
+	from             netip.AddrPort
+	id               transaction
+	check, nominates bool
+	data             []byte
 }
 
 // Packets are kept in buffers of few sizes: checks, what fits a path, and what
@@ -124,7 +124,7 @@ func (c *conn) deliver(m *message, from netip.AddrPort, data []byte) {
 		return
 	}
 	p := newPacket(data)
-	p.from, p.id, p.check = from, m.id, m.kind == kindCheck
+	p.from, p.id, p.check, p.nominates = from, m.id, m.kind == kindCheck, m.nominates
 	if c.last == nil {
 		c.first = p
 	} else {

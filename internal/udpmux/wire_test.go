@@ -136,7 +136,7 @@ type agent struct {
 }
 
 // join makes an agent that has the mux's only socket.
-func (b *bench) join(ufrag string) *agent { return b.joinAs(b.View(false), ufrag) }
+func (b *bench) join(ufrag string) *agent { return b.joinAs(b.View(true), ufrag) }
 
 func (b *bench) joinAs(view *View, ufrag string) *agent {
 	b.tb.Helper()
@@ -147,9 +147,9 @@ func (b *bench) joinAs(view *View, ufrag string) *agent {
 }
 
 // check is one for an agent. Who does not know its password has another.
-func check(ufrag, password string) []byte {
-	m, err := stun.Build(stun.BindingRequest, stun.TransactionID, stun.NewUsername(ufrag+":peer"),
-		stun.NewShortTermIntegrity(password), stun.Fingerprint)
+func check(ufrag, password string, attributes ...stun.Setter) []byte {
+	all := append([]stun.Setter{stun.BindingRequest, stun.TransactionID, stun.NewUsername(ufrag + ":peer")}, attributes...)
+	m, err := stun.Build(append(all, stun.NewShortTermIntegrity(password), stun.Fingerprint)...)
 	if err != nil {
 		panic(err)
 	}
@@ -253,19 +253,27 @@ func (useCandidate) AddTo(m *stun.Message) error {
 	return nil
 }
 
-// checked authenticates a peer at an address, in both directions.
+// checked authenticates a peer at an address, in both directions, and has it
+// nominate the address.
 func (b *bench) checked(a *agent, from netip.AddrPort) {
 	b.tb.Helper()
 	b.authenticates(a, from)
+	b.answers(a, from)
+	b.authenticates(a, from, useCandidate{})
+}
+
+// answers lets the answer come to a check that the agent sends.
+func (b *bench) answers(a *agent, from netip.AddrPort) {
+	b.tb.Helper()
 	answer := a.asks(from)
 	b.comes(from, answer)
 	a.gets(from, answer)
 }
 
 // authenticates lets a valid check come.
-func (b *bench) authenticates(a *agent, from netip.AddrPort) {
+func (b *bench) authenticates(a *agent, from netip.AddrPort, attributes ...stun.Setter) {
 	b.tb.Helper()
-	b.comes(from, check(a.conn.session.ufrag, a.pwd))
+	b.comes(from, check(a.conn.session.ufrag, a.pwd, attributes...))
 	require.True(b.tb, a.handles())
 }
 

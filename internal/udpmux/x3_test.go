@@ -93,7 +93,7 @@ func TestX3_AForgedSourceTakesNoAddress(t *testing.T) {
 		b := newBench(t)
 		owner, thief := b.join("owner"), b.join("thief")
 		b.checked(owner, addrX)
-		b.authenticates(thief, addrX)
+		b.authenticates(thief, addrX, useCandidate{})
 		answer := thief.asks(addrX)
 		b.comes(addrY, answer) // it comes from where the thief is
 		b.comes(addrX, answerTo(check("", ""), stun.BindingSuccess))
@@ -134,7 +134,10 @@ func TestX3_AnAddressMovesAndComesBack(t *testing.T) {
 			b.checked(a, addrX)
 			has(a)
 		}
-		b.authenticates(agents[0], addrX) // its consent goes on
+		b.authenticates(agents[1], addrX) // its consent goes on
+		b.answers(agents[1], addrX)
+		has(agents[2])
+		b.authenticates(agents[0], addrX, useCandidate{})
 		has(agents[0])
 		b.checked(agents[2], addrX)
 		has(agents[2])
@@ -155,6 +158,51 @@ func TestX3_AnAddressMovesAndComesBack(t *testing.T) {
 		s := b.Stats()
 		require.EqualValues(t, 1, s.UnknownAddress)
 		require.Zero(t, s.Addresses+s.Sessions+s.Checks)
+	})
+}
+
+// During a restart the peer sends over the old pair until it has nominated the
+// new one.
+func TestX3_AnAddressMovesWithTheNomination(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBench(t)
+		old, next := b.join("old"), b.join("next")
+		b.checked(old, addrX)
+		b.authenticates(next, addrX)
+		b.answers(next, addrX)
+		b.comes(addrX, data(1))
+		old.gets(addrX, data(1))
+		b.authenticates(next, addrX, useCandidate{})
+		b.comes(addrX, data(2))
+		next.gets(addrX, data(2))
+	})
+	inBubble(t, func(t *testing.T) { // by our side
+		b := newBench(t)
+		old, next := b.join("old"), b.join("next")
+		b.checked(old, addrX)
+		b.authenticates(next, addrX)
+		b.answers(next, addrX)
+		next.sends(addrX, data(0))
+		b.comes(addrX, data(1))
+		next.gets(addrX, data(1))
+	})
+}
+
+// Who was at an address with a forged source gives way to who is there.
+func TestX3_AnOwnerThatWasNeverHeardGivesWay(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBench(t)
+		squatter, a := b.join("squatter"), b.join("a")
+		b.authenticates(squatter, addrX, useCandidate{})
+		b.authenticates(a, addrX)
+		b.comes(addrX, data(1))
+		squatter.gets(addrX, data(1))
+		b.answers(a, addrX)
+		b.comes(addrX, data(2))
+		a.gets(addrX, data(2))
+		b.authenticates(squatter, addrX, useCandidate{})
+		b.comes(addrX, data(3))
+		a.gets(addrX, data(3))
 	})
 }
 
@@ -179,7 +227,7 @@ func TestX3_AnUnprovenClaimComesLast(t *testing.T) {
 func TestX3_LiteSessionsMoveOnAnAnsweredCheck(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBench(t)
-		one, two := b.joinAs(b.View(true), "one"), b.joinAs(b.View(true), "two")
+		one, two := b.joinAs(b.View(false), "one"), b.joinAs(b.View(false), "two")
 		for _, a := range []*agent{one, two, one} {
 			b.authenticates(a, addrX)
 			b.comes(addrX, data(1))
@@ -225,7 +273,7 @@ func TestX3_TheAddressOfALitePeer(t *testing.T) {
 func TestX3_WithoutAnyChecks(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBench(t)
-		one, two := b.joinAs(b.View(true), "one"), b.joinAs(b.View(true), "two")
+		one, two := b.joinAs(b.View(false), "one"), b.joinAs(b.View(false), "two")
 		b.comes(addrX, data(1))
 		one.sends(addrX, data(0))
 		b.comes(addrX, data(2))
@@ -277,7 +325,7 @@ func TestX3_SixteenPacketsBeforeTheStart(t *testing.T) {
 		m, err := New(quiet, first, second)
 		require.NoError(t, err)
 		defer func() { require.NoError(t, m.Close()) }()
-		view := m.View(false)
+		view := m.View(true)
 		var agents []*agent
 		for _, w := range []*wire{first, second} {
 			conn, err := view.GetConn("a", w.local)
