@@ -125,7 +125,8 @@ func (h *handle) sending(p []byte, to netip.AddrPort) {
 		}
 	case kindData:
 		if last := c.lastTo.Load(); last == nil || *last != to {
-			c.lastTo.Store(&to)
+			next := to // this one would be allocated with every packet
+			c.lastTo.Store(&next)
 			c.mux.note(c, to, used)
 		}
 	default: // of no consequence
