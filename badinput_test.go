@@ -15,15 +15,20 @@ import (
 	"github.com/ctxrtc/webrtc/internal/testnet"
 )
 
-// badCall is a call that has to be refused: with an error that names what was
-// wrong, and nothing changed.
-type badCall struct {
+// badCallOn is a call on S that has to be refused: with an error that names
+// what was wrong, and nothing changed.
+type badCallOn[S looker] struct {
 	call string // as exportedCalls names it
 	with string // what is wrong
-	do   func(s *badSite) error
+	do   func(s S) error
 	is   error  // what the error matches
 	says string // what its text names
 }
+
+type badCall = badCallOn[*badSite]
+
+// looker tells all of an object that a program can see.
+type looker interface{ look() string }
 
 // badSite is a stack at one stage of its life, with what the calls need.
 type badSite struct {
@@ -75,7 +80,7 @@ func (s *badSite) look() string {
 			context.Cause(c.Context()))
 	}
 	s.sctp.streams.mu.Lock()
-	fmt.Fprintln(&b, "streams", s.sctp.streams.count, s.sctp.streams.inUse)
+	fmt.Fprintln(&b, "streams", len(s.sctp.streams.channels), s.sctp.streams.inUse)
 	s.sctp.streams.mu.Unlock()
 	s.gatherer.remotes.mu.Lock()
 	fmt.Fprintln(&b, "remote candidates", s.gatherer.remotes.total)
@@ -86,7 +91,7 @@ func (s *badSite) look() string {
 }
 
 // refuses makes the calls and checks that they are refused and change nothing.
-func refuses(t *testing.T, stage string, s *badSite, calls []badCall) {
+func refuses[S looker](t *testing.T, stage string, s S, calls []badCallOn[S]) {
 	t.Helper()
 	for _, c := range calls {
 		name := fmt.Sprintf("%s, %s with %s", stage, c.call, c.with)
@@ -161,6 +166,11 @@ func TestBadInputTablesAreComplete(t *testing.T) {
 	for _, c := range badValues {
 		known[c.call] = true
 	}
+	for _, calls := range badConnectionStages {
+		for _, c := range calls {
+			known[c.call] = true
+		}
+	}
 	for _, call := range append(refuseReceiversOnly, marshalAnything...) {
 		assert.False(t, known[call], "%s is in a table", call)
 		known[call] = true
@@ -186,5 +196,6 @@ var refuseReceiversOnly = []string{
 	"DTLSTransport.Stop", "DTLSTransport.GracefulStop", "DTLSTransport.GetLocalParameters",
 	"SCTPTransport.Stop", "SCTPTransport.GracefulStop",
 	"DataChannel.Close", "DataChannel.GracefulClose", "Listener.Close",
+	"PeerConnection.Close", "PeerConnection.GracefulClose", "SDPSyntaxError.Unwrap",
 	"Error.Unwrap", "DataLostError.Unwrap",
 }

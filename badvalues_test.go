@@ -63,6 +63,14 @@ func setting(set func(e *SettingEngine) error) func() (any, any, error) {
 }
 
 var badValues = []badValue{
+	{"SDPType.UnmarshalJSON", "another text", into(SDPTypeAnswer, (*SDPType).UnmarshalJSON, `"offers"`), ErrUnknownType, "offers"},
+	{"SDPType.UnmarshalJSON", "a number", into(SDPTypeAnswer, (*SDPType).UnmarshalJSON, "1"), ErrInvalidArgument, "SDPType"},
+	{"BundlePolicy.UnmarshalJSON", "another text", into(BundlePolicyMaxBundle, (*BundlePolicy).UnmarshalJSON, `"max"`), ErrUnknownType, "max"},
+	{"BundlePolicy.UnmarshalJSON", "a number", into(BundlePolicyMaxBundle, (*BundlePolicy).UnmarshalJSON, "1"), ErrInvalidArgument, "BundlePolicy"},
+	{"RTCPMuxPolicy.UnmarshalJSON", "another text", into(RTCPMuxPolicyRequire, (*RTCPMuxPolicy).UnmarshalJSON, `"required"`), ErrUnknownType, "required"},
+	{"SDPSemantics.UnmarshalJSON", "another text", into(SDPSemanticsPlanB, (*SDPSemantics).UnmarshalJSON, `"plan-c"`), ErrUnknownType, "plan-c"},
+	{"SessionDescription.Unmarshal", "no description", returning((*SessionDescription)(nil).Unmarshal), ErrInvalidArgument, "nil description"},
+	{"SessionDescription.Unmarshal", "no SDP", returning((&SessionDescription{Type: SDPTypeOffer, SDP: "v=1"}).Unmarshal), ErrInvalidArgument, "sdp"},
 	{"ParseICECandidate", "nothing", returning(func() (ICECandidate, error) { return ParseICECandidate("") }), ErrInvalidArgument, "candidate"},
 	{"ParseICECandidate", "a port out of range", returning(func() (ICECandidate, error) {
 		return ParseICECandidate("candidate:1 1 udp 1 192.0.2.1 65536 typ host")
@@ -87,6 +95,8 @@ var badValues = []badValue{
 	{"ICEServer.UnmarshalJSON", "a number for a URL", into(ICEServer{Username: "x"}, (*ICEServer).UnmarshalJSON, `{"username":"y","urls":[1]}`), ErrInvalidArgument, "urls"},
 	{"SCTPCapabilities.UnmarshalJSON", "no JSON", into(SCTPCapabilities{MaxMessageSize: 1}, (*SCTPCapabilities).UnmarshalJSON, "{"), ErrInvalidArgument, "SCTPCapabilities"},
 	{"SCTPCapabilities.UnmarshalJSON", "a negative size", into(SCTPCapabilities{MaxMessageSize: 1}, (*SCTPCapabilities).UnmarshalJSON, `{"sctpInit":"x","maxMessageSize":-1}`), ErrInvalidArgument, "maxMessageSize"},
+	{"UnmarshalStatsJSON", "no JSON", returning(func() (Stats, error) { return UnmarshalStatsJSON(nil) }), ErrInvalidArgument, "JSON"},
+	{"UnmarshalStatsJSON", "a type of media", returning(func() (Stats, error) { return UnmarshalStatsJSON([]byte(`{"type":"codec"}`)) }), ErrUnknownType, "codec"},
 	{"GenerateCertificate", "no key", returning(func() (*Certificate, error) { return GenerateCertificate(nil) }), ErrInvalidArgument, "key"},
 	{"GenerateCertificate", "a nil pointer for a key", returning(func() (*Certificate, error) { return GenerateCertificate((*ecdsa.PrivateKey)(nil)) }), ErrInvalidArgument, "ECDSA key"},
 	{"NewCertificate", "no key", returning(func() (*Certificate, error) { return NewCertificate(nil, x509.Certificate{}) }), ErrInvalidArgument, "key"},
@@ -125,7 +135,8 @@ var marshalAnything = []string{
 	"DTLSTransportState.MarshalText", "DataChannelState.MarshalText", "ICECandidateType.MarshalText",
 	"ICERole.MarshalText", "ICETransportState.MarshalText", "ICETransportPolicy.MarshalJSON",
 	"ICECredentialType.MarshalJSON", "ICEServer.MarshalJSON", "ICECandidate.MarshalJSON",
-	"SCTPCapabilities.MarshalJSON",
+	"SCTPCapabilities.MarshalJSON", "SDPType.MarshalJSON", "BundlePolicy.MarshalJSON", "RTCPMuxPolicy.MarshalJSON",
+	"SDPSemantics.MarshalJSON",
 }
 
 // exportedCall is a function or a method of an exported type.

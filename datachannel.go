@@ -29,7 +29,7 @@ type DataChannel struct {
 	sctp     *SCTPTransport
 	settings *DataChannelSettings
 	params   DataChannelParameters
-	number   uint32 // of those that the transport has made, for statistics
+	number   uint64 // of those that the program has made, for statistics
 
 	inbox  inbox
 	outbox outbox
@@ -121,10 +121,14 @@ func (t *SCTPTransport) makeChannel(op string, params DataChannelParameters, rem
 		sctp:     t,
 		settings: &t.settings.DataChannel,
 		params:   params,
-		number:   t.made.Add(1),
+		number:   channelNumbers.Add(1),
 		id:       clonePointer(params.ID),
 		isOpened: make(chan struct{}),
 	}
+	c.params.MaxRetransmits = clonePointer(params.MaxRetransmits)
+	c.params.MaxPacketLifeTime = clonePointer(params.MaxPacketLifeTime)
+	c.inbox.init(c)
+	c.outbox.init(c)
 	t.streams.reap()
 	if err := t.streams.reserve(c, params.ID, remote); err != nil {
 		if errors.Is(err, ErrInvalidArgument) {
@@ -133,10 +137,9 @@ func (t *SCTPTransport) makeChannel(op string, params DataChannelParameters, rem
 
 		return nil, refuse(op, ErrInvalidState, "%w", err)
 	}
-	c.params.MaxRetransmits = clonePointer(params.MaxRetransmits)
-	c.params.MaxPacketLifeTime = clonePointer(params.MaxPacketLifeTime)
-	c.inbox.init(c)
-	c.outbox.init(c)
+	if !remote {
+		t.happened.requested.Add(1)
+	}
 	c.life.group.Follow(t.life.group, lifecycle.Follower{End: c.lowerEnded, Shutdown: c.Shutdown, Passing: true})
 
 	return c, nil
@@ -277,7 +280,7 @@ func (c *DataChannel) attach(raw *sctp.Stream, acknowledged bool) {
 	c.outbox.attach(raw)
 	longest := c.sctp.GetCapabilities().MaxMessageSize
 	c.life.mu.Lock()
-	moved := c.life.moveLocked(DataChannelStateOpen)
+	moved := c.moveLocked(DataChannelStateOpen)
 	if moved {
 		c.raw, c.longest = raw, longest
 		c.dialed.due = true
@@ -325,7 +328,7 @@ func (c *DataChannel) Close() error {
 	}
 	c.life.mu.Lock()
 	raw := c.raw
-	moved := raw != nil && c.life.moveLocked(DataChannelStateClosing)
+	moved := raw != nil && c.moveLocked(DataChannelStateClosing)
 	c.closing = c.closing || moved
 	c.life.mu.Unlock()
 	switch {
@@ -431,7 +434,7 @@ func (c *DataChannel) peerReset() {
 	if c.closing {
 		cause = ErrClosed
 	}
-	c.life.moveLocked(DataChannelStateClosing)
+	c.moveLocked(DataChannelStateClosing)
 	c.life.mu.Unlock()
 	// RFC 8831 6.7: the answer is a reset of our own direction.
 	// https://www.rfc-editor.org/rfc/rfc8831#section-6.7
@@ -464,7 +467,7 @@ func (c *DataChannel) end(cause error) { c.finish(cause, true) }
 // part in the stream ends too.
 func (c *DataChannel) finish(cause error, associated bool) {
 	c.life.mu.Lock()
-	c.life.moveLocked(DataChannelStateClosed)
+	c.moveLocked(DataChannelStateClosed)
 	c.life.mu.Unlock()
 	c.life.end(cause, func() {
 		c.sctp.streams.forget(c)
@@ -475,6 +478,9 @@ func (c *DataChannel) finish(cause error, associated bool) {
 		if open := c.stream.Load(); open != nil && associated {
 			c.outbox.close()
 			c.sctp.discard(open)
+		}
+		if !associated {
+			c.sctp.streams.remember(c.Stats())
 		}
 		c.sctp.streams.leave(c, id)
 		c.outbox.wake()

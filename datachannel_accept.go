@@ -215,6 +215,7 @@ func (t *SCTPTransport) announce(c *DataChannel, open *stream) {
 
 		return
 	}
+	t.happened.accepted.Add(1)
 	if handler != nil {
 		t.life.group.Handle(func() { handler(c) })
 	}

@@ -2,8 +2,16 @@ package webrtc
 
 import (
 	"fmt"
+	"sync/atomic"
 	"time"
 )
+
+// channelNumbers are those of all channels of the program, so that a report
+// has no entry for a channel of another connection.
+var channelNumbers atomic.Uint64
+
+// statsID is the channel's name in statistics.
+func (c *DataChannel) statsID() string { return fmt.Sprintf("DataChannel-%d", c.number) }
 
 // Stats returns the channel's counters, as they are now. BufferedAmount and
 // the two Unread fields tell which channel holds the association's buffers.
@@ -12,7 +20,7 @@ func (c *DataChannel) Stats() DataChannelStats {
 		return DataChannelStats{Type: StatsTypeDataChannel}
 	}
 	s := DataChannelStats{
-		ID: fmt.Sprintf("DataChannel-%d", c.number), Type: StatsTypeDataChannel, TransportID: sctpStatsID,
+		ID: c.statsID(), Type: StatsTypeDataChannel, TransportID: sctpStatsID,
 		Timestamp: newStatsTimestamp(time.Now()),
 		Label:     c.params.Label, Protocol: c.params.Protocol, State: c.ReadyState(),
 		BytesSent: c.counts.bytesOut.Load(), BytesReceived: c.counts.bytesIn.Load(),
@@ -29,6 +37,34 @@ func (c *DataChannel) Stats() DataChannelStats {
 	s.UnreadMessages, s.UnreadBytes = uint64(messages), uint64(bytes) //nolint:gosec // counts
 
 	return s
+}
+
+// moveLocked changes the state, and counts a channel that comes to open or
+// leaves it.
+func (c *DataChannel) moveLocked(to DataChannelState) bool {
+	before := c.life.state
+	if !c.life.moveLocked(to) {
+		return false
+	}
+	if to == DataChannelStateOpen {
+		c.sctp.happened.opened.Add(1)
+	}
+	if before == DataChannelStateOpen {
+		c.sctp.happened.closed.Add(1)
+	}
+
+	return true
+}
+
+// channelStats are those of the channels that there are, and of those that
+// ended with the association.
+func (t *SCTPTransport) channelStats() []DataChannelStats {
+	channels, all := t.streams.members()
+	for _, c := range channels {
+		all = append(all, dataChannel(c).Stats())
+	}
+
+	return all
 }
 
 // unread is what has come and was not yet taken.

@@ -82,7 +82,7 @@ func (d *applicationData) read() {
 // it does at once.
 func (d *applicationData) take() *dataSource {
 	d.mu.Lock()
-	d.taken, d.dropped = true, true
+	d.taken = true
 	left := d.watcher
 	d.mu.Unlock()
 	if left != nil {
@@ -93,7 +93,7 @@ func (d *applicationData) take() *dataSource {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	source := &dataSource{applicationData: d, early: d.early}
-	d.early = nil
+	d.early, d.dropped = nil, true // not before: the goroutine may just have read a packet
 
 	return source
 }

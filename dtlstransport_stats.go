@@ -1,5 +1,11 @@
 package webrtc
 
+import (
+	"fmt"
+
+	"github.com/pion/dtls/v3"
+)
+
 // DTLSTransportStats counts what a [DTLSTransport] has dropped since its start:
 // records that nothing authenticates or that have no place, which do not harm
 // the connection. https://www.rfc-editor.org/rfc/rfc6347#section-4.1.2.7
@@ -64,4 +70,54 @@ func (t *DTLSTransport) Stats() DTLSTransportStats {
 		UndeliveredRecords: seen.Passed - min(seen.Passed, delivered),
 		UnsentDatagrams:    seen.WriteErrors,
 	}
+}
+
+// srtpProfiles are IANA's names of the protection profiles, and the drafts' of
+// the two that were never registered.
+// https://www.iana.org/assignments/srtp-protection/srtp-protection.xhtml
+var srtpProfiles = map[dtls.SRTPProtectionProfile]string{
+	dtls.SRTP_AES128_CM_HMAC_SHA1_80: "SRTP_AES128_CM_HMAC_SHA1_80",
+	dtls.SRTP_AES128_CM_HMAC_SHA1_32: "SRTP_AES128_CM_HMAC_SHA1_32",
+	dtls.SRTP_AES256_CM_SHA1_80:      "SRTP_AES256_CM_SHA1_80",
+	dtls.SRTP_AES256_CM_SHA1_32:      "SRTP_AES256_CM_SHA1_32",
+	dtls.SRTP_NULL_HMAC_SHA1_80:      "SRTP_NULL_HMAC_SHA1_80",
+	dtls.SRTP_NULL_HMAC_SHA1_32:      "SRTP_NULL_HMAC_SHA1_32",
+	dtls.SRTP_AEAD_AES_128_GCM:       "SRTP_AEAD_AES_128_GCM",
+	dtls.SRTP_AEAD_AES_256_GCM:       "SRTP_AEAD_AES_256_GCM",
+}
+
+func srtpProfileName(profile dtls.SRTPProtectionProfile) string {
+	if name, ok := srtpProfiles[profile]; ok {
+		return name
+	}
+
+	return fmt.Sprintf("0x%04X", uint16(profile))
+}
+
+// describe adds what is known of DTLS to the statistics of the ICE transport,
+// and returns those of the certificates: ours, and the peer's once it is
+// verified.
+func (t *DTLSTransport) describe(stats *TransportStats) (certificates []CertificateStats) {
+	for _, own := range t.certificates {
+		certificates = append(certificates, newCertificateStats(own.x509Cert.Raw))
+	}
+	t.life.mu.Lock()
+	connected, suite, profile, peer := t.data != nil, t.state.CipherSuiteID, t.profile, t.peer
+	stats.DTLSState = t.life.state
+	t.life.mu.Unlock()
+	if !connected {
+		return certificates
+	}
+	stats.DTLSCipher = dtls.CipherSuiteName(suite)
+	if profile != 0 {
+		stats.SRTPCipher = srtpProfileName(profile)
+	}
+	stats.LocalCertificateID = certificates[0].ID
+	if len(peer) > 0 { // it may have none with DTLSSettings.InsecureSkipFingerprintVerification
+		remote := newCertificateStats(peer)
+		stats.RemoteCertificateID = remote.ID
+		certificates = append(certificates, remote)
+	}
+
+	return certificates
 }

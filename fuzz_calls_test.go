@@ -171,7 +171,7 @@ func (s *fuzzSide) checkEnd(t *testing.T) {
 		require.Error(t, context.Cause(c.Context()))
 	}
 	s.sctp.streams.mu.Lock()
-	require.Zero(t, s.sctp.streams.count, "places of channels are taken")
+	require.Zero(t, len(s.sctp.streams.channels), "places of channels are taken")
 	s.sctp.streams.mu.Unlock()
 	for layer, states := range s.states {
 		closed := 0

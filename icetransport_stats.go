@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"slices"
 	"time"
 
 	"github.com/pion/ice/v4"
@@ -62,10 +63,8 @@ func (t *ICETransport) GetSelectedCandidatePairStats() (ICECandidatePairStats, b
 			selected = pair
 		}
 	}
-	stats := newCandidatePairStats(selected)
-	stats.TransportID = iceStatsID
 
-	return stats, true
+	return newCandidatePairStats(selected), true
 }
 
 // Stats returns the counters of the transport. What belongs to DTLS is left
@@ -76,6 +75,13 @@ func (t *ICETransport) Stats() TransportStats {
 	if t.alive() == nil {
 		return TransportStats{}
 	}
+	stats, _ := t.report()
+
+	return stats
+}
+
+// report is Stats, with what the agent tells of pairs and candidates.
+func (t *ICETransport) report() (TransportStats, agentStats) {
 	seen := t.look()
 	stats := TransportStats{
 		ID: iceStatsID, Type: StatsTypeTransport, Timestamp: newStatsTimestamp(time.Now()),
@@ -90,16 +96,72 @@ func (t *ICETransport) Stats() TransportStats {
 			in.TURNChannel + in.SRTP + in.SRTCP + in.Oversized)
 	}
 	if seen.agent == nil {
-		return stats
+		return stats, agentStats{}
 	}
-	for _, pair := range seen.agent.GetCandidatePairsStats() {
+	told := readAgent(seen.agent)
+	for _, pair := range told.pairs {
 		stats.PacketsSent += pair.PacketsSent
 	}
-	if pair, ok := seen.agent.GetSelectedCandidatePairStats(); ok {
-		stats.SelectedCandidatePairID = candidatePairStatsID(pair.LocalCandidateID, pair.RemoteCandidateID)
+	stats.SelectedCandidatePairID = told.selected
+
+	return stats, told
+}
+
+// agentStats is what an agent tells of its pairs and candidates.
+type agentStats struct {
+	pairs      []ICECandidatePairStats
+	candidates []ICECandidateStats
+	selected   string // the ID of a pair, empty if there is none
+}
+
+// readAgent asks for one thing after the other, as the agent has no question
+// for all of them. It asks again if the agent has replaced a candidate
+// meanwhile, so that what is named is there too.
+func readAgent(agent *ice.Agent) (told agentStats) {
+	const attempts = 3
+	for range attempts {
+		told = agentStats{}
+		if pair, ok := agent.GetSelectedCandidatePairStats(); ok {
+			told.selected = candidatePairStatsID(pair.LocalCandidateID, pair.RemoteCandidateID)
+		}
+		for _, pair := range agent.GetCandidatePairsStats() {
+			told.pairs = append(told.pairs, newCandidatePairStats(pair))
+		}
+		for _, candidate := range agent.GetLocalCandidatesStats() {
+			told.candidates = append(told.candidates, newICECandidateStats(candidate, StatsTypeLocalCandidate))
+		}
+		for _, candidate := range agent.GetRemoteCandidatesStats() {
+			told.candidates = append(told.candidates, newICECandidateStats(candidate, StatsTypeRemoteCandidate))
+		}
+		if told.prune() {
+			break
+		}
 	}
 
-	return stats
+	return told
+}
+
+// prune leaves out what names something that is not there. It returns false if
+// there was such a thing.
+func (s *agentStats) prune() (whole bool) {
+	known := make(map[string]bool, len(s.candidates))
+	for _, candidate := range s.candidates {
+		known[candidate.ID] = true
+	}
+	read, selected := len(s.pairs), s.selected
+	s.selected = ""
+	s.pairs = slices.DeleteFunc(s.pairs, func(pair ICECandidatePairStats) bool {
+		if !known[pair.LocalCandidateID] || !known[pair.RemoteCandidateID] {
+			return true
+		}
+		if pair.ID == selected {
+			s.selected = selected
+		}
+
+		return false
+	})
+
+	return len(s.pairs) == read && s.selected == selected
 }
 
 // iceLook is the transport at one instant.

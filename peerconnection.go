@@ -164,9 +164,12 @@ func (pc *PeerConnection) lowerEnded(cause error) {
 			pc.stop(pc.ice.life.group.Cause())
 		})
 	default:
-		// Not on the goroutine that is ending DTLS, which has its own alert to
-		// send.
-		pc.life.group.Go(func() { pc.stop(cause) })
+		// Not before the goroutine that is ending DTLS has sent its alert, which
+		// needs ICE.
+		pc.life.group.Go(func() {
+			pc.dtls.life.awaitTorn()
+			pc.stop(cause)
+		})
 	}
 }
 

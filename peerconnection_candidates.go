@@ -222,7 +222,7 @@ func (pc *PeerConnection) placeLocked(op string, c remoteCandidate) (now bool, e
 	case len(n.candidates) >= pc.api.settings.ICE.MaxRemoteCandidates:
 		return false, refuse(op, ErrInvalidState, "%w", errTooEarly)
 	}
-	n.candidates = append(n.candidates, c)
+	n.keep(c)
 
 	return false, nil
 }
@@ -292,9 +292,20 @@ func (pc *PeerConnection) takeCandidatesLocked(d *description) {
 
 			break
 		}
-		n.candidates = append(n.candidates, remoteCandidate{
+		n.keep(remoteCandidate{
 			ICECandidate: candidate, init: ICECandidateInit{Candidate: text, UsernameFragment: &ufrag},
 		})
+	}
+}
+
+// keep makes a candidate wait, unless it does already: a description may come
+// more than once, and repeats what came by itself.
+func (n *negotiation) keep(c remoteCandidate) {
+	known := slices.ContainsFunc(n.candidates, func(k remoteCandidate) bool {
+		return strings.TrimPrefix(k.init.Candidate, "candidate:") == strings.TrimPrefix(c.init.Candidate, "candidate:")
+	})
+	if !known {
+		n.candidates = append(n.candidates, c)
 	}
 }
 

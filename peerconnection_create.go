@@ -21,7 +21,7 @@ func (pc *PeerConnection) CreateOffer(options *OfferOptions) (SessionDescription
 	if options != nil && options.ICERestart {
 		return SessionDescription{}, refuse(op, ErrInvalidState, "%w", errRestart)
 	}
-	made, err := pc.create(op, SDPTypeOffer)
+	made, err := pc.create(op, SDPTypeOffer, true)
 	if err != nil {
 		return SessionDescription{}, err
 	}
@@ -39,7 +39,7 @@ func (pc *PeerConnection) CreateAnswer(_ *AnswerOptions) (SessionDescription, er
 	if err := pc.alive().usable(op); err != nil {
 		return SessionDescription{}, err
 	}
-	made, err := pc.create(op, SDPTypeAnswer)
+	made, err := pc.create(op, SDPTypeAnswer, true)
 	if err != nil {
 		return SessionDescription{}, err
 	}
@@ -47,8 +47,8 @@ func (pc *PeerConnection) CreateAnswer(_ *AnswerOptions) (SessionDescription, er
 	return made.SessionDescription, nil
 }
 
-// create makes a description and keeps it for SetLocalDescription.
-func (pc *PeerConnection) create(op string, typ SDPType) (*description, error) {
+// create makes a description. The program's own are kept for SetLocalDescription.
+func (pc *PeerConnection) create(op string, typ SDPType, keep bool) (*description, error) {
 	local := pc.describeLocal()
 	pc.life.mu.Lock()
 	defer pc.life.mu.Unlock()
@@ -77,9 +77,10 @@ func (pc *PeerConnection) create(op string, typ SDPType) (*description, error) {
 		return nil, refuse(op, ErrInvalidArgument, "%w", fmt.Errorf("making the %v: %w", typ, err))
 	}
 	made := &description{SessionDescription{typ, values.Format()}, values}
-	if typ == SDPTypeOffer {
+	switch {
+	case keep && typ == SDPTypeOffer:
 		n.createdOffer = made
-	} else {
+	case keep:
 		n.createdAnswer = made
 	}
 

@@ -185,9 +185,8 @@ func capabilitiesOf(data *jsep.Data) SCTPCapabilities {
 // has made: gathering starts, and with an answer the transports do. It does not
 // wait for any of this; OnICECandidate tells the candidates.
 //
-// With an empty SDP the last one that was created is meant, or a new one; with
-// an empty Type, an offer or an answer, whichever is due. A rollback takes our
-// own offer back.
+// With an empty SDP a new one is made; with an empty Type too, an offer or an
+// answer, whichever is due. A rollback takes our own offer back.
 //
 // Errors: [ErrInvalidState] if the signaling state does not allow the
 // description; [ErrInvalidModification] if it is another than the one created.
@@ -260,15 +259,20 @@ func (pc *PeerConnection) set(
 	if ctx == nil {
 		return nil, refuse(op, ErrInvalidArgument, "nil context")
 	}
-	p, err := prepare(desc)
-	switch {
-	case err != nil:
-		return nil, err
-	case ctx.Err() != nil:
-		return nil, opError(op, contextError(ctx))
+	for {
+		p, err := prepare(desc)
+		switch {
+		case err != nil:
+			return nil, err
+		case ctx.Err() != nil:
+			return nil, opError(op, contextError(ctx))
+		}
+		if applied, ok := pc.apply(p); ok { //nolint:contextcheck // what it starts lives with the connection
+			return applied, nil
+		}
+		// Another call was faster. What the description means now, and whether
+		// it is allowed, has to be looked at again.
 	}
-
-	return pc.apply(op, p) //nolint:contextcheck // what it starts lives with the connection
 }
 
 // awaitApplied waits for what a description has set off.
@@ -285,13 +289,33 @@ func awaitApplied(ctx context.Context, op string, applied <-chan error) error {
 type prepared struct {
 	*description
 
+	at     position // where the negotiation was when it was looked at
 	set    descriptionSet
 	remote remoteParameters // of an answer, on either side
 	starts bool             // the transports, which have not been started
 }
 
-// prepareLocal finds the description that is meant, and makes it if there is
-// none yet.
+// position is where a negotiation is: what decides whether a description may be
+// set.
+type position struct {
+	state                       SignalingState
+	currentLocal, currentRemote *description
+	pendingLocal, pendingRemote *description
+}
+
+func (n *negotiation) position() position {
+	return position{n.state, n.currentLocal, n.currentRemote, n.pendingLocal, n.pendingRemote}
+}
+
+// hasMovedOn tells whether the negotiation is no longer where it was.
+func (pc *PeerConnection) hasMovedOn(from position) bool {
+	pc.life.mu.Lock()
+	defer pc.life.mu.Unlock()
+
+	return pc.negotiation.position() != from
+}
+
+// prepareLocal finds the description that is meant, or makes it.
 func (pc *PeerConnection) prepareLocal(desc SessionDescription) (*prepared, error) {
 	const op = setLocalOp
 	pc.life.mu.Lock()
@@ -307,7 +331,10 @@ func (pc *PeerConnection) prepareLocal(desc SessionDescription) (*prepared, erro
 			typ = SDPTypeAnswer
 		}
 	}
-	p := &prepared{set: descriptionSet{local: true, sdp: typ}}
+	p := &prepared{at: n.position(), set: descriptionSet{local: true, sdp: typ}}
+	if !sdpTypes.has(typ) {
+		return nil, refuse(op, ErrInvalidArgument, "type %d", typ)
+	}
 	if _, ok := nextSignaling(n.state, p.set); !ok {
 		return nil, refuse(op, ErrInvalidState, "a local %v in the state %v", typ, n.state)
 	}
@@ -318,17 +345,20 @@ func (pc *PeerConnection) prepareLocal(desc SessionDescription) (*prepared, erro
 	if typ != SDPTypeOffer {
 		created = n.createdAnswer
 	}
-	if created == nil && desc.SDP == "" {
-		made, err := pc.create(op, typ)
-		if err != nil {
+	switch {
+	case desc.SDP == "":
+		// Not the one that was created last: channels may have been made since.
+		made, err := pc.create(op, typ, false)
+		switch {
+		case err != nil && pc.hasMovedOn(p.at):
+			return pc.prepareLocal(desc) // something else is due now
+		case err != nil:
 			return nil, err
 		}
 		created = made
-	}
-	switch {
 	case created == nil:
 		return nil, refuse(op, ErrInvalidModification, "no %v was created", typ)
-	case desc.SDP != "" && desc.SDP != created.SDP:
+	case desc.SDP != created.SDP:
 		return nil, refuse(op, ErrInvalidModification, "it is not the %v that was created last", typ)
 	}
 	p.description = &description{SessionDescription{typ, created.SDP}, created.values}
@@ -346,9 +376,9 @@ func (pc *PeerConnection) prepareRemote(desc SessionDescription) (*prepared, err
 	pc.life.mu.Lock()
 	n := pc.negotiation // a look
 	pc.life.mu.Unlock()
-	p := &prepared{set: descriptionSet{local: false, sdp: desc.Type}}
+	p := &prepared{at: n.position(), set: descriptionSet{local: false, sdp: desc.Type}}
 	if !sdpTypes.has(desc.Type) {
-		return nil, refuse(op, ErrInvalidArgument, "type %v", desc.Type)
+		return nil, refuse(op, ErrInvalidArgument, "type %d", desc.Type)
 	}
 	if n.state == SignalingStateClosed {
 		return nil, pc.closedError(op)
@@ -472,20 +502,15 @@ func oppositeRole(role DTLSRole) DTLSRole {
 }
 
 // apply moves the negotiation on, all at once, and hands what follows from it
-// to work.
-func (pc *PeerConnection) apply(op string, p *prepared) (<-chan error, error) {
+// to work. It returns false, and nothing has changed, if the negotiation is not
+// where it was when the description was looked at.
+func (pc *PeerConnection) apply(p *prepared) (<-chan error, bool) {
 	pc.life.mu.Lock()
 	defer pc.life.mu.Unlock()
 	n := &pc.negotiation
-	if n.state == SignalingStateClosed {
-		return nil, pc.closedError(op)
-	}
 	to, ok := nextSignaling(n.state, p.set)
-	if !ok { // another call was faster
-		return nil, refuse(op, ErrInvalidState, "a %v in the state %v", p.set.sdp, n.state)
-	}
-	if p.stale(n) {
-		return nil, refuse(op, ErrInvalidState, "the negotiation has moved on meanwhile")
+	if !ok || n.position() != p.at {
+		return nil, false
 	}
 	effects := pc.commitLocked(p, to)
 	applied := make(chan error, 1)
@@ -496,22 +521,7 @@ func (pc *PeerConnection) apply(op string, p *prepared) (<-chan error, error) {
 	})
 	pc.checkNeededLocked()
 
-	return applied, nil
-}
-
-// stale tells whether what a description answers has changed since it was
-// looked at.
-func (p *prepared) stale(n *negotiation) bool {
-	switch {
-	case p.set.sdp == SDPTypeRollback:
-		return false
-	case p.set.sdp == SDPTypeOffer:
-		return p.set.local && (n.createdOffer == nil || n.createdOffer.values != p.values)
-	case p.set.local:
-		return n.pendingRemote == nil || n.createdAnswer == nil || n.createdAnswer.values != p.values
-	}
-
-	return n.pendingLocal == nil
+	return applied, true
 }
 
 // effects are what follows from a description, outside of the negotiation.
@@ -549,6 +559,9 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 		n.createdOffer, n.createdAnswer = nil, nil
 		n.needed = false
 	case SDPTypeUnknown:
+	}
+	if n.pendingRemote != p.at.pendingRemote {
+		n.createdAnswer = nil // it answers another offer
 	}
 	if p.set.local && p.description != nil && !n.gathers {
 		n.gathers, e.gather = true, true

@@ -8,6 +8,11 @@ var errDataRejected = errors.New("the peer has rejected data channels")
 // perform does what follows from a description. It runs on the queue of work:
 // one description after the other.
 func (pc *PeerConnection) perform(e effects) error {
+	closed := false
+	pc.life.set(func() { closed = pc.ended })
+	if closed { // nothing of it was done, which is no success
+		return pc.life.causeOr(ErrClosed)
+	}
 	if e.gather {
 		if err := pc.gatherer.Gather(); err != nil {
 			return err
@@ -53,7 +58,12 @@ func (pc *PeerConnection) start(remote remoteParameters, e effects) {
 				return nil //nolint:nilerr // the start of DTLS tells
 			}
 
-			return pc.sctp.Start(remote.sctp)
+			err := pc.sctp.Start(remote.sctp)
+			if err == nil {
+				pc.moved(func(t *transportStates) { t.associated = true })
+			}
+
+			return err
 		})
 	}
 }

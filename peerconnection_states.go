@@ -17,6 +17,9 @@ type transportStates struct {
 	total   ICEConnectionState // what the program was told of ICE
 	data    bool               // data channels were negotiated
 	failure error              // of the first start that failed
+
+	// associated follows sctp: the channels that had been made before are open.
+	associated bool
 }
 
 func (pc *PeerConnection) iceMoved(state ICETransportState) {
@@ -101,7 +104,7 @@ func (pc *PeerConnection) Connect(ctx context.Context) error {
 		pc.life.mu.Lock()
 		t := pc.transports
 		connected := pc.life.state == PeerConnectionStateConnected &&
-			(!t.data || t.sctp == SCTPTransportStateConnected)
+			(!t.data || t.sctp == SCTPTransportStateConnected && t.associated)
 		changed := pc.changed.Next()
 		pc.life.mu.Unlock()
 		switch cause := pc.life.group.Cause(); {

@@ -33,7 +33,7 @@ type SCTPTransport struct {
 	init     localInit // our INIT chunk, if signaling takes it
 	weights  *scheduler.Scheduler
 	totals   channelCounts // of all channels
-	made     atomic.Uint32 // channels
+	happened channelEvents // to them
 	kept     atomic.Int64  // bytes of closed channels that wait for the program
 	opening  chan struct{} // holds a token while a stream is being opened
 	drained  chan struct{} // closed when nothing more comes of the association

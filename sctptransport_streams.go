@@ -3,6 +3,7 @@ package webrtc
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync"
 
@@ -55,7 +56,8 @@ type streamTable struct {
 	streams  map[uint16]*stream
 	sink     *stream                 // what comes on it nobody wants
 	early    map[uint16]*sctp.Stream // on which the peer was faster than a channel of ours with its id
-	count    int                     // channels, also those without an id yet
+	channels map[channel]struct{}    // all, also those without an id yet
+	last     []DataChannelStats      // of the channels that ended with the association
 	client   bool
 	ready    bool     // the association is there, and with it the parity
 	over     bool     // the association has ended
@@ -76,6 +78,7 @@ var (
 
 func (s *streamTable) init(limit int) {
 	s.limit = limit
+	s.channels = make(map[channel]struct{})
 	s.inUse = make(map[uint16]channel)
 	s.streams = make(map[uint16]*stream)
 	s.early = make(map[uint16]*sctp.Stream)
@@ -89,7 +92,7 @@ const minClosing = 64
 // stream that was closed keeps its place until the peer has closed it too.
 func (s *streamTable) fullLocked() error {
 	if n := len(s.streams); n >= s.limit+max(s.limit/4, minClosing) {
-		return fmt.Errorf("%w: %d streams wait for the peer to close them", errTooManyChannels, n-s.count)
+		return fmt.Errorf("%w: %d streams wait for the peer to close them", errTooManyChannels, n-len(s.channels))
 	}
 
 	return nil
@@ -100,7 +103,7 @@ func (s *streamTable) fullLocked() error {
 func (s *streamTable) reserve(c channel, id *uint16, opened bool) error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if s.count >= s.limit {
+	if len(s.channels) >= s.limit {
 		return fmt.Errorf("%w: the limit is %d", errTooManyChannels, s.limit)
 	}
 	if !opened {
@@ -114,7 +117,7 @@ func (s *streamTable) reserve(c channel, id *uint16, opened bool) error {
 		}
 		s.inUse[*id] = c
 	}
-	s.count++
+	s.channels[c] = struct{}{}
 
 	return nil
 }
@@ -151,7 +154,7 @@ func (s *streamTable) allocate(c channel) (uint16, error) {
 func (s *streamTable) leave(c channel, id *uint16) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.count--
+	delete(s.channels, c)
 	if id == nil {
 		return
 	}
@@ -374,6 +377,23 @@ func (s *streamTable) remove(open *stream) {
 	defer s.mu.Unlock()
 	delete(s.streams, open.id)
 	s.freeLocked(open.id)
+}
+
+// members returns the channels that there are, and the statistics of those
+// that ended with the association.
+func (s *streamTable) members() (channels []channel, last []DataChannelStats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return slices.Collect(maps.Keys(s.channels)), slices.Clone(s.last)
+}
+
+// remember keeps the statistics of a channel that ends with the association,
+// which are no more than there could be channels.
+func (s *streamTable) remember(stats DataChannelStats) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = append(s.last, stats)
 }
 
 // open counts the streams that channels have.

@@ -25,6 +25,8 @@ func (ICECandidatePairStats) statsMarker() {}
 func (ICECandidateStats) statsMarker()     {}
 func (SCTPTransportStats) statsMarker()    {}
 func (DataChannelStats) statsMarker()      {}
+func (CertificateStats) statsMarker()      {}
+func (PeerConnectionStats) statsMarker()   {}
 
 // StatsType tells the kinds of [Stats] apart in JSON.
 // https://www.w3.org/TR/webrtc-stats/#dom-rtcstatstype
@@ -38,8 +40,8 @@ const (
 	StatsTypeRemoteCandidate = StatsType("remote-candidate") // ICECandidateStats of the peer
 	StatsTypeSCTPTransport   = StatsType("sctp-transport")   // SCTPTransportStats
 	StatsTypeDataChannel     = StatsType("data-channel")     // DataChannelStats
-	StatsTypeCertificate     = StatsType("certificate")
-	StatsTypePeerConnection  = StatsType("peer-connection")
+	StatsTypeCertificate     = StatsType("certificate")      // CertificateStats
+	StatsTypePeerConnection  = StatsType("peer-connection")  // PeerConnectionStats
 )
 
 // The types of media. Stream, track, sender and receiver are no longer in the
@@ -250,12 +252,12 @@ type ICECandidatePairStats struct {
 	CircuitBreakerTriggerCount uint32 `json:"circuitBreakerTriggerCount"`
 }
 
-// newCandidatePairStats leaves TransportID to the caller, who knows it.
 func newCandidatePairStats(from ice.CandidatePairStats) ICECandidatePairStats {
 	at := newStatsTimestamp
 	s := ICECandidatePairStats{
 		ID:   candidatePairStatsID(from.LocalCandidateID, from.RemoteCandidateID),
 		Type: StatsTypeCandidatePair, Timestamp: at(from.Timestamp),
+		TransportID:      iceStatsID,
 		LocalCandidateID: from.LocalCandidateID, RemoteCandidateID: from.RemoteCandidateID,
 		Nominated: from.Nominated, State: statsPairStates[from.State],
 
@@ -316,4 +318,16 @@ type ICECandidateStats struct {
 	// Deleted tells that the socket or allocation of a local candidate has
 	// been given back.
 	Deleted bool `json:"deleted"`
+}
+
+// newICECandidateStats leaves NetworkType empty: the agent knows no kind of
+// interface, only what the address is.
+func newICECandidateStats(from ice.CandidateStats, kind StatsType) ICECandidateStats {
+	return ICECandidateStats{
+		ID: from.ID, Type: kind, Timestamp: newStatsTimestamp(from.Timestamp), TransportID: iceStatsID,
+		CandidateType: ICECandidateType(from.CandidateType), Protocol: from.NetworkType.NetworkShort(),
+		IP: from.IP, Port: int32(from.Port), //nolint:gosec // a port
+		Priority: int32(from.Priority), //nolint:gosec // the dictionary's type
+		URL:      from.URL, RelayProtocol: from.RelayProtocol, Deleted: from.Deleted,
+	}
 }

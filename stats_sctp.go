@@ -194,7 +194,7 @@ type DataChannelStats struct {
 	Type StatsType `json:"type"`
 	// Timestamp is when the values were read.
 	Timestamp StatsTimestamp `json:"timestamp"`
-	// TransportID is the ID of the TransportStats of what is below.
+	// TransportID is the ID of the SCTPTransportStats.
 	TransportID string `json:"transportId"`
 
 	// DataChannelIdentifier is the number of the channel's stream, 0 also

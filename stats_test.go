@@ -74,7 +74,7 @@ func TestNewCandidatePairStats(t *testing.T) {
 	assert.Equal(t, "candidate:1-candidate:2", got.ID)
 	assert.Equal(t, StatsTypeCandidatePair, got.Type)
 	assert.Equal(t, StatsICECandidatePairStateSucceeded, got.State)
-	assert.Empty(t, got.TransportID)
+	assert.Equal(t, "iceTransport", got.TransportID)
 	in, out := reflect.ValueOf(from), reflect.ValueOf(got)
 	for i := range in.NumField() {
 		name := in.Type().Field(i).Name
@@ -89,7 +89,7 @@ func TestNewCandidatePairStats(t *testing.T) {
 	}
 
 	nothing := newCandidatePairStats(ice.CandidatePairStats{})
-	assert.Equal(t, ICECandidatePairStats{ID: "-", Type: StatsTypeCandidatePair}, nothing)
+	assert.Equal(t, ICECandidatePairStats{ID: "-", Type: StatsTypeCandidatePair, TransportID: "iceTransport"}, nothing)
 }
 
 func TestStatsPairStates(t *testing.T) {
@@ -247,6 +247,18 @@ func TestStatsJSON(t *testing.T) {
 			"id":"D", "type":"data-channel", "timestamp":1, "transportId":"T", "label":"L", "protocol":"P",
 			"dataChannelIdentifier":2, "state":"open", "messagesSent":4, "bytesSent":3,
 			"messagesReceived":6, "bytesReceived":5}`},
+		{PeerConnectionStats{
+			ID: "P", Type: StatsTypePeerConnection, Timestamp: 1, DataChannelsOpened: 2, DataChannelsClosed: 3,
+			DataChannelsRequested: 4, DataChannelsAccepted: 5,
+		}, `{
+			"id":"P", "type":"peer-connection", "timestamp":1, "dataChannelsOpened":2, "dataChannelsClosed":3,
+			"dataChannelsRequested":4, "dataChannelsAccepted":5}`},
+		{CertificateStats{
+			ID: "C", Type: StatsTypeCertificate, Timestamp: 1, Fingerprint: "00:01", FingerprintAlgorithm: "sha-256",
+			Base64Certificate: "AA", IssuerCertificateID: "I",
+		}, `{
+			"id":"C", "type":"certificate", "timestamp":1, "fingerprint":"00:01", "fingerprintAlgorithm":"sha-256",
+			"base64Certificate":"AA", "issuerCertificateId":"I"}`},
 	} {
 		got, err := json.Marshal(c.stats)
 		require.NoError(t, err)

@@ -16,7 +16,7 @@ func (s *streamTable) places() (channels, ids int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 
-	return s.count, len(s.inUse)
+	return len(s.channels), len(s.inUse)
 }
 
 // TestS4_ClosedWhileTheAssociationComesUp: channels that are closed in the very

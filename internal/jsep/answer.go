@@ -52,7 +52,12 @@ func Answer(local Local, offer *Description, setup Setup, data bool, media []Med
 	if !ok {
 		return answer, nil
 	}
-	role, err := AnswerSetup(path.Setup, setup)
+	// CheckOffer has looked at the offer's own path, which may be another.
+	err := path.check()
+	role := SetupNone
+	if err == nil {
+		role, err = AnswerSetup(path.Setup, setup)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("mid %q: %w", tagged, err)
 	}

@@ -60,12 +60,15 @@ func (o *offering) keep(media []Media) {
 
 			continue
 		}
-		// What goes on comes first in the bundle, so that the section whose
-		// transport is in use does not change.
+		// What goes on comes first in the bundle, and of that the section whose
+		// transport is in use, so that it does not change.
 		// https://www.rfc-editor.org/rfc/rfc9143#section-7.5
-		if p.Rejected {
+		switch {
+		case p.Rejected:
 			revived = append(revived, p.MID)
-		} else {
+		case p.MID == o.local.Tagged:
+			o.bundle = slices.Insert(o.bundle, 0, p.MID)
+		default:
 			o.bundle = append(o.bundle, p.MID)
 		}
 	}

@@ -70,6 +70,7 @@ func (p *parser) session(attributes []attribute) error {
 			return err
 		}
 	}
+	p.desc.Lite = p.level.lite
 
 	return nil
 }

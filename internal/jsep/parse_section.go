@@ -38,11 +38,11 @@ func (p *parser) section(m line, attributes []attribute) error {
 	}
 
 	r.inherit(&p.level)
-	p.desc.Lite = p.desc.Lite || r.lite || p.level.lite
-	r.Section.Transport = r.transport
+	p.desc.Lite = p.desc.Lite || r.lite
+	r.Transport = r.transport
 	if !r.IsData() {
-		r.Section.Direction = r.direction
-		r.Section.ExtmapAllowMixed = r.allowMixed
+		r.Direction = r.direction
+		r.ExtmapAllowMixed = r.allowMixed
 	}
 	p.desc.Sections = append(p.desc.Sections, r.Section)
 
@@ -139,7 +139,7 @@ func (p *parser) mid(r *sectionReader, a attribute) error {
 	case mid == r.MID:
 		return nil
 	}
-	if err := once(a, &r.Section.MID, mid); err != nil {
+	if err := once(a, &r.MID, mid); err != nil {
 		return err
 	}
 	if other, ok := p.lines[mid]; ok {

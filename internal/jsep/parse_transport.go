@@ -7,12 +7,12 @@ import (
 
 // level is what both the session level and a section can say.
 type level struct {
-	transport   Transport
-	hasOptions  bool // an ice-options line, if only an empty one
-	direction   Direction
-	directed    bool
-	allowMixed  bool
-	lite        bool
+	transport  Transport
+	hasOptions bool // an ice-options line, if only an empty one
+	direction  Direction
+	directed   bool
+	allowMixed bool
+	lite       bool
 }
 
 // directions are the attributes that say one.

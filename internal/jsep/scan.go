@@ -134,8 +134,11 @@ func checkForm(l line) error {
 	}
 
 	got := strings.Fields(l.value)
-	if len(got) != fields || !strings.HasPrefix(l.value, got[0]) {
+	if len(got) != fields {
 		return l.fail(ErrSyntax, "%d fields, not %d", len(got), fields)
+	}
+	if !strings.HasPrefix(l.value, got[0]) {
+		return l.fail(ErrSyntax, "a space before the first field")
 	}
 	numbers := []string(nil)
 	switch l.kind {

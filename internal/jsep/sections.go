@@ -33,11 +33,15 @@ func isMediaProtocol(protocol string) bool {
 type Local struct {
 	SessionID, Version uint64
 	Lite               bool
-	Transport          Transport // Setup is ignored
-	Data               Data      // of the data section, if there is one
+	// Tagged is the mid that Path of the last answer had, empty before. An
+	// offer keeps that section first in its bundle while it is live.
+	Tagged    string
+	Transport Transport // Setup is ignored
+	Data      Data      // of the data section, if there is one
 }
 
-// Media is a section of audio or video that a side wants.
+// Media is a section of audio or video that a side wants. Its texts are written
+// as they are: without line ends, and a mid without spaces.
 type Media struct {
 	// MID is that of the section that it has; empty if it needs one.
 	MID  string
