@@ -45,7 +45,11 @@ type client struct {
 func runPeers(ctx context.Context, server string, peers int, all func(result) error) (r result, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer func() { err = peer.CauseOr(ctx, err) }()
+	defer func() {
+		if err != nil { // when the context has ended, its cause says more than what it broke
+			err = peer.CauseOr(ctx, err)
+		}
+	}()
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(peer.OnLoopback()))
 	clients := make([]*client, peers)
 	defer func() {
@@ -96,11 +100,15 @@ func runPeers(ctx context.Context, server string, peers int, all func(result) er
 		}
 		closing, closed := context.WithTimeoutCause(ctx, peer.CloseTime, peer.ErrCloseTime)
 		defer closed()
-		if err := clients[i].pc.Shutdown(closing); err != nil {
+		err := clients[i].pc.Shutdown(closing)
+		if err == nil {
+			err = clients[i].pc.Run(closing) // everything of it has ended
+		}
+		if err != nil && !errors.Is(err, io.EOF) { // the server may close as gracefully
 			return fmt.Errorf("peer %d: %w", i+1, err)
 		}
 
-		return clients[i].pc.Run(closing) // everything of it has ended
+		return nil
 	})
 
 	return r, err

@@ -15,40 +15,46 @@ import (
 )
 
 // demo is the server; a second process is the peers. It ends when they have.
-func demo(ctx context.Context, out *screen.Screen, opts *options) (err error) {
+func demo(ctx context.Context, out *screen.Screen, opts *options) error {
 	before := runtime.NumGoroutine()
-	if err = serveTheOther(ctx, out, opts); err != nil {
+	theirs, err := serveTheOther(ctx, out, opts)
+	if err != nil {
 		return err
 	}
-	left := peer.Leftover(ctx, before)
-	out.Line("  goroutines left: %d", left)
-	if left > 0 {
+	ours := peer.Leftover(ctx, before)
+	out.Line("  goroutines left: server %d, peers %d", ours, theirs)
+	if ours+theirs > 0 {
 		return errors.New("goroutines are left")
 	}
 
 	return nil
 }
 
-func serveTheOther(ctx context.Context, out *screen.Screen, opts *options) (err error) {
+// serveTheOther returns how many goroutines the other process has left.
+func serveTheOther(ctx context.Context, out *screen.Screen, opts *options) (left int, err error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	defer func() { err = peer.CauseOr(ctx, err) }()
+	defer func() {
+		if err != nil { // when the context has ended, its cause says more than what it broke
+			err = peer.CauseOr(ctx, err)
+		}
+	}()
 	life, end := context.WithCancel(ctx)
 	defer end()
 	s, err := newServer(life, out, opts.port)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer func() {
 		end()
 		err = errors.Join(err, s.close())
 	}()
 	if err = s.listen(ctx, opts.addr, cancel); err != nil {
-		return err
+		return 0, err
 	}
 	other, err := process.Start(ctx, "-connect", s.url, "-peers", fmt.Sprint(opts.peers))
 	if err != nil {
-		return err
+		return 0, err
 	}
 	var last result
 	go other.Listen(ctx, cancel, noSignaling, func(text json.RawMessage) error { return json.Unmarshal(text, &last) })
@@ -57,20 +63,20 @@ func serveTheOther(ctx context.Context, out *screen.Screen, opts *options) (err 
 
 	out.Title(fmt.Sprintf("%d peers, in process %d; this one, the server, is %d", opts.peers, other.PID(), os.Getpid()))
 	if err = peer.Await(ctx, other.Ready); err != nil {
-		return err
+		return 0, err
 	}
 	out.Line("  %s", last.connected())
 	s.show()
 
 	if err = peer.Await(ctx, other.Done); err != nil {
-		return err
+		return 0, err
 	}
 	out.Title("the peers have closed")
 	closing, closed := context.WithTimeoutCause(ctx, peer.CloseTime, peer.ErrCloseTime)
 	defer closed()
 	for live, _ := s.count(); live > 0; live, _ = s.count() {
 		if err = wait(closing, pause/10); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	stats := s.mux.Stats()
@@ -82,10 +88,10 @@ func serveTheOther(ctx context.Context, out *screen.Screen, opts *options) (err 
 	s.dropped(stats)
 	out.Line("  left on the port: %d sessions, %d addresses", stats.Sessions, stats.Addresses)
 	if last.Messages != rounds*opts.peers || over.gracefully != opts.peers || stats.Sessions+stats.Addresses > 0 {
-		return errors.New("that is not all, or something is left")
+		return 0, errors.New("that is not all, or something is left")
 	}
 
-	return nil
+	return other.Left(), nil
 }
 
 func noSignaling(signal.Message) error { return errors.New("signaling where there is none") }

@@ -157,6 +157,11 @@ func (s *server) meet(p *session) {
 	ran := make(chan error, 1)
 	go func() { ran <- p.pc.Run(s.life) }()
 	err := s.echo(p)
+	if errors.Is(err, io.EOF) { // the channel has ended, and the rest does so by itself
+		closing, closed := context.WithTimeout(s.life, peer.CloseTime)
+		defer closed()
+		_ = peer.Await(closing, p.pc.Context().Done())
+	}
 	_ = p.pc.Close()
 	<-ran
 	s.mu.Lock()
