@@ -74,7 +74,7 @@ func serveTheOther(ctx context.Context, out *screen.Screen, opts *options) (left
 	out.Title("the peers have closed")
 	closing, closed := context.WithTimeoutCause(ctx, peer.CloseTime, peer.ErrCloseTime)
 	defer closed()
-	for live, _ := s.count(); live > 0; live, _ = s.count() {
+	for s.count().live > 0 {
 		if err = wait(closing, pause/10); err != nil {
 			return 0, err
 		}

@@ -210,17 +210,20 @@ func (s *server) echo(p *session) error {
 	}
 }
 
-// count is how many sessions there are, and how many of them are connected.
-func (s *server) count() (live, connected int) {
+// census is how many sessions there are, were and are connected.
+type census struct{ live, offered, connected int }
+
+func (s *server) count() census {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	c := census{live: len(s.live), offered: s.offered}
 	for _, p := range s.live {
 		if p.remote != "" {
-			connected++
+			c.connected++
 		}
 	}
 
-	return len(s.live), connected
+	return c
 }
 
 // show prints the first sessions, and what all together hold.
@@ -275,17 +278,17 @@ func serve(ctx context.Context, out *screen.Screen, opts *options) error {
 		return errors.Join(err, s.mux.Close())
 	}
 	out.Line("in another terminal: go run ./examples/one-port -connect %s", s.url)
-	tick := time.NewTicker(time.Second)
+	tick := time.NewTicker(time.Second / 2)
 	defer tick.Stop()
-	shown, shownConnected := 0, 0
+	shown := census{}
 	for ctx.Err() == nil {
 		select {
 		case <-tick.C:
 		case <-ctx.Done():
 			continue
 		}
-		if live, connected := s.count(); live != shown || connected != shownConnected {
-			shown, shownConnected = live, connected
+		if now := s.count(); now != shown {
+			shown = now
 			out.Line("")
 			s.show()
 		}
