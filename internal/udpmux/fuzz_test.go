@@ -24,6 +24,7 @@ func seeds() [][]byte {
 		stun.MustBuild(stun.NewType(stun.MethodBinding, stun.ClassIndication)).Raw,
 		nominates.Raw, late.Raw, noHalves.Raw, allocate.Raw,
 		append([]byte{0x80, 96}, request[2:]...),
+		answerTo(request, stun.BindingSuccess)[:40], append(answerTo(request, stun.BindingSuccess), 0),
 	}
 }
 
@@ -32,6 +33,7 @@ func TestClassify(t *testing.T) {
 	for i, want := range []kind{
 		kindData, kindData, kindData, kindCheck, kindMalformed, kindMalformed, kindMalformed,
 		kindAnswer, kindRefusal, kindIndication, kindCheck, kindMalformed, kindMalformed, kindMalformed, kindMalformed,
+		kindMalformed, kindMalformed,
 	} {
 		require.Equal(t, want, classify(all[i]).kind, "seed %d", i)
 	}

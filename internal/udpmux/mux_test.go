@@ -31,8 +31,56 @@ func TestIPv4WithinIPv6IsIPv4(t *testing.T) {
 		a.gets(addrX, data(2))
 		_, err := a.WriteTo(data(3), net.UDPAddrFromAddrPort(mapped))
 		require.NoError(t, err)
-		require.Equal(t, addrX, b.wire.sent()[0].addr)
+		a.sends(mapped, data(4))
+		for _, d := range b.wire.sent() {
+			require.Equal(t, addrX, d.addr)
+		}
 		require.Equal(t, 1, b.Stats().Addresses)
+	})
+	socket, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp", "[::]:0")
+	if err != nil {
+		t.Skip("no IPv6")
+	}
+	m, err := New(quiet, socket)
+	require.NoError(t, err)
+	defer func() { require.NoError(t, m.Close()) }()
+	host := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1), Port: socket.LocalAddr().(*net.UDPAddr).Port}
+	conn, err := m.View(true).GetConn("a", host)
+	require.NoError(t, err)
+	peer, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, peer.Close()) }()
+	_, err = peer.WriteTo(check("a", "password"), host)
+	require.NoError(t, err)
+	_, from, err := conn.(*handle).ReadFromAddrPort(make([]byte, 1000))
+	require.NoError(t, err)
+	require.Equal(t, addrPort(peer.LocalAddr()), from)
+	_, err = conn.WriteTo(data(1), peer.LocalAddr())
+	require.NoError(t, err)
+	n, _, err := peer.ReadFrom(make([]byte, 1000))
+	require.NoError(t, err)
+	require.Equal(t, len(data(1)), n)
+}
+
+// slowWire takes a second to notice that it is closed.
+type slowWire struct{ *wire }
+
+func (w slowWire) ReadFrom(p []byte) (int, net.Addr, error) {
+	n, from, err := w.wire.ReadFrom(p)
+	if err != nil {
+		time.Sleep(time.Second)
+	}
+
+	return n, from, err
+}
+
+func TestCloseWaitsForTheReader(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		m, err := New(quiet, slowWire{newWire(local)})
+		require.NoError(t, err)
+		begin := time.Now()
+		require.NoError(t, m.Close())
+		require.Equal(t, time.Second, time.Since(begin))
 	})
 }
 
@@ -106,6 +154,7 @@ func TestGetConnRefuses(t *testing.T) {
 		_, err = other.GetConn("a", b.wire.local)
 		require.ErrorIs(t, err, ErrInUse)
 		other.RemoveConnByUfrag("a") // not its own
+		require.Equal(t, 1, b.Stats().Sessions)
 		two, err := view.GetConn("a", b.wire.local)
 		require.NoError(t, err)
 		require.Equal(t, 1, b.Stats().Sessions)
@@ -181,6 +230,10 @@ func TestReadsEnd(t *testing.T) {
 				want := end(b, a)
 				synctest.Wait()
 				require.ErrorIs(t, <-done, want)
+				if name == "session removed" || name == "mux closed" || name == "socket ended" {
+					synctest.Wait()
+					require.Len(t, alias, 1, "the other candidate of the session")
+				}
 				if want != os.ErrDeadlineExceeded { //nolint:errorlint // it is that one
 					_, err := a.WriteTo(data(1), net.UDPAddrFromAddrPort(addrX))
 					require.ErrorIs(t, err, want)
@@ -244,13 +297,15 @@ func TestReadErrors(t *testing.T) {
 	inBubble(t, func(t *testing.T) {
 		b := newBench(t)
 		a := b.join("a")
-		for range 10 {
-			b.wire.in <- datagram{err: errBroken}
+		for range 5 {
+			for range 10 {
+				b.wire.in <- datagram{err: errBroken}
+			}
+			time.Sleep(10 * time.Second)
+			b.comes(addrX, check("a", a.pwd))
+			require.True(t, a.handles())
 		}
-		time.Sleep(10 * time.Second)
-		b.comes(addrX, check("a", a.pwd))
-		require.True(t, a.handles())
-		require.EqualValues(t, 10, b.Stats().ReadErrors)
+		require.EqualValues(t, 50, b.Stats().ReadErrors)
 		b.wire.in <- datagram{data: []byte("from nowhere")}
 		for range 1000 {
 			b.wire.in <- datagram{err: errBroken}

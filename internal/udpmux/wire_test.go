@@ -59,6 +59,11 @@ func (w *wire) ReadFrom(p []byte) (int, net.Addr, error) {
 func (w *wire) WriteTo(p []byte, to net.Addr) (int, error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	select {
+	case <-w.closed:
+		return 0, net.ErrClosed
+	default:
+	}
 	if w.fail != nil {
 		return 0, w.fail
 	}
@@ -79,10 +84,18 @@ func (w *wire) Close() error {
 	return nil
 }
 
-func (w *wire) LocalAddr() net.Addr              { return w.local }
-func (w *wire) SetDeadline(time.Time) error      { return nil }
-func (w *wire) SetReadDeadline(time.Time) error  { return nil }
-func (w *wire) SetWriteDeadline(time.Time) error { return nil }
+func (w *wire) LocalAddr() net.Addr             { return w.local }
+func (w *wire) SetDeadline(t time.Time) error   { return w.SetWriteDeadline(t) }
+func (w *wire) SetReadDeadline(time.Time) error { return nil }
+
+// SetWriteDeadline is for deadlines of the past.
+func (w *wire) SetWriteDeadline(time.Time) error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fail = os.ErrDeadlineExceeded
+
+	return nil
+}
 
 // sent takes what was written.
 func (w *wire) sent() []datagram {

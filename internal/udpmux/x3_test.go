@@ -79,6 +79,7 @@ func TestX3_AnUnauthenticatedCheckTakesNoAddress(t *testing.T) {
 		other.sends(addrX, answerTo(packet, stun.BindingSuccess))
 		other.sends(addrX, answerTo(check("other", other.pwd), stun.BindingSuccess))
 		other.sends(addrY, answerTo(packet, stun.BindingError))
+		other.sends(addrY, answerTo(check("other", other.pwd), stun.BindingSuccess))
 		b.comes(addrX, data(2))
 		owner.gets(addrX, data(2))
 		b.comes(addrY, data(3))
@@ -250,6 +251,7 @@ func TestX3_TheAddressOfALitePeer(t *testing.T) {
 		answer := one.asks(addrX)
 		b.comes(addrX, answer)
 		one.gets(addrX, answer)
+		require.Equal(t, 1, b.Stats().Unstarted, "the other one")
 		b.comes(addrX, data(1))
 		one.getsNothing()
 		one.asks(addrX, useCandidate{})
@@ -449,6 +451,8 @@ func TestX3_AddressesOfASessionAreLimited(t *testing.T) {
 				b.authenticates(a, addrX) // consent
 			}
 			b.authenticates(a, netip.AddrPortFrom(addrX.Addr(), 10000+port))
+			b.comes(addrX, data(int(port)))
+			a.gets(addrX, data(int(port))) // the one in use stays
 		}
 		require.Equal(t, maxClaims+1, b.Stats().Addresses)
 		require.Len(t, a.conn.claims, maxClaims)
@@ -462,6 +466,23 @@ func TestX3_AddressesOfASessionAreLimited(t *testing.T) {
 		other.gets(addrY, data(4))
 		require.NoError(t, a.Close())
 		require.Equal(t, 1, b.Stats().Addresses)
+	})
+}
+
+// A claim that was lost comes back with the next packet that is sent there.
+func TestX3_DataThatIsSentClaimsOnceMore(t *testing.T) {
+	inBubble(t, func(t *testing.T) {
+		b := newBench(t)
+		a := b.join("a")
+		a.sends(addrX, data(0))
+		for port := range uint16(maxClaims) {
+			b.authenticates(a, netip.AddrPortFrom(addrY.Addr(), 10000+port))
+		}
+		b.comes(addrX, data(1))
+		a.getsNothing()
+		a.sends(addrX, data(0))
+		b.comes(addrX, data(2))
+		a.gets(addrX, data(2))
 	})
 }
 
