@@ -84,6 +84,10 @@ func TestX3_AnUnauthenticatedCheckTakesNoAddress(t *testing.T) {
 		owner.gets(addrX, data(2))
 		b.comes(addrY, data(3))
 		other.getsNothing()
+		elsewhere := netip.MustParseAddrPort("192.0.2.3:3000")
+		other.sends(elsewhere, answerTo(packet, stun.BindingSuccess))
+		b.comes(elsewhere, data(4))
+		other.getsNothing()
 	})
 }
 
