@@ -4,8 +4,8 @@ GOLANGCI_VERSION := v2.15.0
 GO        ?= go
 FUZZTIME  ?= 60s
 BENCHTIME ?= 1s
-TIMEOUT   ?= 240s
-RACETIME  ?= 600s
+TIMEOUT   ?= 400s
+RACETIME  ?= 900s
 
 PKG       ?= ./...
 
@@ -19,9 +19,11 @@ OLDEST_GO := go1.25.0
 # Go before 1.27 fails a fuzz target by chance when its time is over: https://go.dev/issue/75804.
 FUZZ_GO   := go1.27.4
 PLATFORMS := windows/amd64 darwin/arm64 linux/arm linux/386
+# Modules of their own, for what users of the library must not inherit.
+NESTED    := examples/browser examples/pion-port/before
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test race lint fmt tidy vet fuzz bench cover check check-rest
+.PHONY: help demo test nested race lint fmt tidy vet fuzz bench cover check check-rest
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,17 +34,26 @@ demo: ## two processes connect, move 64 MiB, close, and meet a silent peer
 test: ## all tests, in random order (2 to 3 minutes on two cores, with the build)
 	$(GO) test -shuffle=on -timeout $(TIMEOUT) ./...
 
+nested: ## tests of the modules under examples, in Chromium too (installed if it is not there)
+	@command -v chromium >/dev/null || { apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; }
+	@for module in $(NESTED); do \
+		echo "go test in $$module"; \
+		$(GO) -C $$module test -timeout $(TIMEOUT) ./...; \
+	done
+
 race: ## all tests under the race detector (needs a C compiler)
 	CGO_ENABLED=1 $(GO) test -race -shuffle=on -timeout $(RACETIME) ./...
 
 lint: $(GOLANGCI) ## linters and the format of the source
 	$(GOLANGCI) run ./...
+	cd examples/browser && $(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...
 
 fmt: $(GOLANGCI) ## gofumpt and goimports, in place
 	$(GOLANGCI) fmt ./...
 
 tidy: ## fail if go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
+	@for module in $(NESTED); do $(GO) -C $$module mod tidy -diff; done
 
 vet: ## go vet, here, with the oldest Go, and for other systems
 	$(GO) vet ./...
@@ -51,6 +62,7 @@ vet: ## go vet, here, with the oldest Go, and for other systems
 		echo "go vet for $$platform"; \
 		CGO_ENABLED=0 GOOS=$${platform%/*} GOARCH=$${platform#*/} $(GO) vet ./...; \
 	done
+	@for module in $(NESTED); do $(GO) -C $$module vet ./...; done
 
 fuzz: ## each fuzz target of PKG=./... for FUZZTIME=60s, one after the other
 	@$(GO) list -f '{{$$d := .Dir}}{{range .TestGoFiles}}{{println $$d .}}{{end}}{{range .XTestGoFiles}}{{println $$d .}}{{end}}' $(PKG) \
@@ -71,10 +83,10 @@ cover: ## share of statements that the tests run
 	$(GO) test -timeout $(TIMEOUT) -coverpkg=./... -coverprofile=$(BIN)/cover.out ./...
 	$(GO) tool cover -func=$(BIN)/cover.out | tail -n 1
 
-check: test check-rest ## everything that CI runs: test, tidy, vet, lint, race, and fuzz for 5s each
+check: test check-rest ## everything that CI runs: test, nested, tidy, vet, lint, race, and fuzz for 5s each
 
 # What check runs beside the tests; a target of its own so that CI can show the two apart.
-check-rest: tidy vet lint race
+check-rest: tidy vet lint nested race
 	$(MAKE) fuzz FUZZTIME=5s
 
 $(GOLANGCI):

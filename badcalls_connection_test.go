@@ -62,9 +62,9 @@ func lookAtConnection(pc *PeerConnection) string {
 	pc.sctp.streams.mu.Lock()
 	fmt.Fprintln(&b, "streams", pc.sctp.streams.inUse)
 	pc.sctp.streams.mu.Unlock()
-	pc.gatherer.remotes.mu.Lock()
-	fmt.Fprintln(&b, "remote candidates", pc.gatherer.remotes.total)
-	pc.gatherer.remotes.mu.Unlock()
+	pc.gatherer.agent().remotes.mu.Lock()
+	fmt.Fprintln(&b, "remote candidates", pc.gatherer.agent().remotes.total)
+	pc.gatherer.agent().remotes.mu.Unlock()
 	pc.life.mu.Lock()
 	defer pc.life.mu.Unlock()
 	n := pc.negotiation
@@ -523,7 +523,7 @@ func TestConnectMeansThatChannelsAreOpen(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, network := peers(t)
 		var channels []*DataChannel
-		for range 200 {
+		for range 100 { // fewer than AcceptBacklog
 			c, err := a.CreateDataChannel("early", nil)
 			require.NoError(t, err)
 			channels = append(channels, c)

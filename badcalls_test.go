@@ -117,6 +117,22 @@ var badWhenMade = []badCall{
 		return without.StartContext(deadContext, &ICEGatherer{}, goodICE, nil)
 	}, ErrInvalidState, "not made by its constructor"},
 	{"ICETransport.Start", "no parameters", func(s *badSite) error { return s.ice.Start(nil, ICEParameters{}, nil) }, ErrInvalidArgument, "username fragment"},
+	{"ICETransport.Restart", "no start", func(s *badSite) error {
+		_, err := s.ice.Restart(context.Background())
+
+		return err
+	}, ErrInvalidState, "not started"},
+	{"ICETransport.Restart", "a nil context", func(s *badSite) error {
+		_, err := s.ice.Restart(nil) //nolint:staticcheck // what is refused
+
+		return err
+	}, ErrInvalidArgument, "nil context"},
+	{"ICETransport.SetRemoteParameters", "no parameters", func(s *badSite) error {
+		return s.ice.SetRemoteParameters(ICEParameters{})
+	}, ErrInvalidArgument, "username fragment"},
+	{"ICETransport.SetRemoteParameters", "no restart", func(s *badSite) error {
+		return s.ice.SetRemoteParameters(ICEParameters{UsernameFragment: "some", Password: "of-twenty-two-characters"})
+	}, ErrInvalidState, "no restart"},
 	{"ICETransport.AddRemoteCandidate", "a zero candidate", func(s *badSite) error { return s.ice.AddRemoteCandidate(&ICECandidate{}) }, ErrInvalidArgument, "type 0"},
 	{"ICETransport.AddRemoteCandidate", "no gatherer", func(s *badSite) error {
 		without := s.api.NewICETransport(nil)
@@ -336,6 +352,11 @@ var badWhenConnected = []badCall{
 
 // badWhenStopped comes after Stop and Run.
 var badWhenStopped = []badCall{
+	{"ICETransport.Restart", "the end before", func(s *badSite) error {
+		_, err := s.ice.Restart(context.Background())
+
+		return err
+	}, ErrInvalidState, "ended"},
 	{"SCTPTransport.Listen", "a transport that has ended", func(s *badSite) error { return second(s.sctp.Listen()) }, ErrInvalidState, "transport has ended"},
 	{"ICEGatherer.Gather", "a closed gatherer", func(s *badSite) error { return s.gatherer.Gather() }, ErrInvalidState, "gatherer is closed"},
 	{"ICEGatherer.GatherContext", "a closed gatherer", func(s *badSite) error { return second(s.gatherer.GatherContext(deadContext)) }, ErrInvalidState, "gatherer is closed"},

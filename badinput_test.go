@@ -82,9 +82,9 @@ func (s *badSite) look() string {
 	s.sctp.streams.mu.Lock()
 	fmt.Fprintln(&b, "streams", len(s.sctp.streams.channels), s.sctp.streams.inUse)
 	s.sctp.streams.mu.Unlock()
-	s.gatherer.remotes.mu.Lock()
-	fmt.Fprintln(&b, "remote candidates", s.gatherer.remotes.total)
-	s.gatherer.remotes.mu.Unlock()
+	s.gatherer.newest.remotes.mu.Lock()
+	fmt.Fprintln(&b, "remote candidates", s.gatherer.newest.remotes.total)
+	s.gatherer.newest.remotes.mu.Unlock()
 	fmt.Fprintln(&b, "events", s.events.Load())
 
 	return b.String()

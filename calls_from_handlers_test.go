@@ -98,6 +98,9 @@ func (s *scene) call(full string) (time.Duration, bool) {
 		if g, ok := made.Interface().(*ICEGatherer); ok && g != s.a.gatherer && g != nil {
 			_ = g.Close()
 		}
+		if pc, ok := made.Interface().(*PeerConnection); ok && pc != nil {
+			_ = pc.Close()
+		}
 	}
 
 	return took, waits

@@ -47,7 +47,7 @@ func TestL4_GatherWhileClosing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		g, err := NewAPI().NewICEGatherer(ICEGatherOptions{})
 		require.NoError(t, err)
-		g.life.end(ErrClosed, func() { require.NoError(t, g.agent.Close()) })
+		g.life.end(ErrClosed, func() { require.NoError(t, g.newest.Close()) })
 		require.Equal(t, ICEGathererStateNew, g.State())
 		require.ErrorIs(t, g.Gather(), ErrClosed)
 		require.NotEqual(t, ICEGathererStateGathering, g.State())

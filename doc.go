@@ -148,7 +148,8 @@
 // with the abort after its Close.
 //
 // States only move forward, but for ICE's connected and disconnected, which
-// alternate.
+// alternate, and what a restart takes back to checking; a gatherer gathers anew
+// then.
 //
 // The first cause wins. SCTPTransport.Stop sends an ABORT, after which the
 // peer's channels have an error; SCTPTransport.Shutdown lets the peer read to
@@ -224,9 +225,12 @@
 //
 // Handshake in signaling (SNAP). With SCTPSettings.SNAP, GetCapabilities has our
 // INIT chunk, in SCTPInit. If it was called before the start, and the peer's
-// capabilities have a chunk too, nothing is negotiated on the path: StartContext
-// returns with the peer's first packet, instead of after two round trips. A peer
-// that begins a handshake all the same gets one.
+// capabilities have a chunk too, nothing is negotiated on the path: the transport
+// is connected and its channels send at once, instead of after two round trips,
+// and StartContext returns with the peer's first packet. A peer that begins a
+// handshake all the same gets one, with the same association: what was sent
+// before is sent again. If its INIT asks for other extensions or numbers of
+// streams than the one that it had signaled, the start fails.
 //
 // What of pion/sctp v1.11.3 is on or off, there and here:
 //
@@ -251,6 +255,22 @@
 //	                                                  and MaxUnreadMessages
 //	handshake in signaling         off                off; SNAP
 //
+// # Restart
+//
+// [ICETransport.Restart] looks for another path, as after a change of the network:
+// a second agent gathers, its parameters and candidates go to the peer, which
+// restarts as well, and the peer's come back by SetRemoteParameters and
+// AddRemoteCandidate. The pair in use carries data until one of the new agents' has
+// been nominated; nothing above notices. A restart that is not answered, that
+// finds no path or that another one replaces leaves everything as it was. One
+// that comes while the transport is disconnected, or has failed and waits
+// (ICESettings.FailedGrace), takes it to checking. What was queued meanwhile is
+// sent then.
+//
+// A PeerConnection restarts by offer: [PeerConnection.RestartICE] makes the next one
+// a restart, OfferOptions.ICERestart a single one; the peer's is answered in the
+// same way.
+//
 // # PeerConnection
 //
 // A [PeerConnection] is one gatherer and one transport of each layer. What a
@@ -273,7 +293,10 @@
 // were negotiated, SCTP, and returns the first failure. ICE checks, the DTLS
 // handshake and the first message follow each other without waiting for
 // nomination: DTLS starts on the first valid pair, and the SCTP handshake goes
-// with the descriptions if both sides have it (SNAP).
+// with the descriptions if both sides have it (SNAP). With whole descriptions the
+// offerer's first message is with the answerer 2.5 round trips after the answer
+// was with the offerer: half of one for the answerer's check, and two for DTLS.
+// The answerer's takes 3.
 //
 // States are those of the W3C text: ConnectionState and ICEConnectionState are
 // what the states of the transports amount to at that moment, however long a
@@ -372,8 +395,6 @@
 //     tracks and transceivers, and the options of NewAPI but WithSettingEngine;
 //   - DTLSTransport.WriteRTCP and PeerConnection.WriteRTCP;
 //   - SCTPTransport.GetSctpInit, whose chunk is in SCTPCapabilities.SCTPInit;
-//   - a restart of ICE: OfferOptions.ICERestart, and the peer's offer of one, are
-//     errors that change nothing;
 //   - identity providers, which browsers have given up too;
 //   - of SettingEngine: BufferFactory, DisableMediaEngineCopy,
 //     DisableMediaEngineMultipleCodecs, SetFireOnTrackBeforeFirstRTP,
@@ -407,6 +428,10 @@
 //
 // Life:
 //
+//   - ICETransport.Restart and SetRemoteParameters; pion: only by offer.
+//   - A restart of ICE has an agent of its own, and the old path carries data until
+//     the new one is there; pion: the agent closes its sockets at once, and what
+//     is never answered ends the connection.
 //   - A gatherer has its agent from the constructor on, and so has to be closed;
 //     pion: from Gather on.
 //   - A start whose context has ended closes its transport; pion: DTLS is

@@ -4,10 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net"
 	"slices"
-	"strings"
-	"sync/atomic"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
@@ -27,18 +24,15 @@ import (
 type ICEGatherer struct {
 	life     *life[ICEGathererState]
 	settings *SettingEngine
-	agent    *ice.Agent
-	remotes  *remoteLimits
+	policy   ICEGatherPolicy
 	dialer   *turnDialer
 	log      logging.LeveledLogger
 
-	// check tells the transport of an authenticated connectivity check. It
-	// runs in the agent's loop.
-	check atomic.Pointer[func(message *stun.Message, pair *ice.CandidatePair)]
-
 	// Guarded by life.mu.
+	urls        []*stun.URI
+	newest      *iceAgent   // the one that gathers, or has
+	agents      []*iceAgent // all that are not closed
 	onCandidate func(*ICECandidate)
-	local       []ICECandidate
 	claimed     bool // by a transport
 }
 
@@ -58,24 +52,14 @@ func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 		life: newLife("ice gatherer", gathererTransitions,
 			ICEGathererStateNew, ICEGathererStateClosed, new(lifecycle.Queue)),
 		settings: api.settings,
-		remotes:  newRemoteLimits(&api.settings.ICE),
+		policy:   opts.ICEGatherPolicy,
+		urls:     urls,
 		log:      api.settings.loggerFactory().NewLogger("ortc"),
-	}
-	agentOptions, err := api.settings.iceAgentOptions(urls, opts.ICEGatherPolicy)
-	if err != nil {
-		return nil, opError(op, err)
 	}
 	g.dialer = newTURNDialer(g.life.group.Context(), api.settings)
 	g.dialer.setServers(urls)
-	agentOptions = append(agentOptions,
-		ice.WithProxyDialer(g.dialer),
-		ice.WithRemoteIPFilter(g.remotes.accept),
-		ice.WithBindingRequestHandler(g.onBindingRequest))
-	if g.agent, err = ice.NewAgentWithOptions(agentOptions...); err != nil {
-		return nil, opError(op, err)
-	}
-	if err = g.agent.OnCandidate(g.onAgentCandidate); err != nil {
-		return nil, opError(op, errors.Join(err, g.agent.Close()))
+	if _, err = g.newAgent(op, urls, false); err != nil {
+		return nil, err
 	}
 
 	return g, nil
@@ -90,10 +74,13 @@ func (g *ICEGatherer) setServers(op string, servers []ICEServer) error {
 	if g.settings.ICE.Lite && len(urls) > 0 {
 		return refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", len(urls))
 	}
-	if err = g.agent.UpdateOptions(ice.WithUrls(urls)); err != nil {
+	if err = g.agent().UpdateOptions(ice.WithUrls(urls)); err != nil {
 		return opError(op, g.closedError(err))
 	}
 	g.dialer.setServers(urls)
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	g.urls = urls
 
 	return nil
 }
@@ -146,59 +133,13 @@ func (g *ICEGatherer) gather(op string) error {
 	default:
 		return refuse(op, ErrInvalidState, "gatherer is %s", state)
 	}
-	if err := g.agent.GatherCandidates(); err != nil {
+	if err := g.agent().GatherCandidates(); err != nil {
 		g.complete() // never left at gathering
 
 		return opError(op, g.closedError(err))
 	}
 
 	return nil
-}
-
-// onAgentCandidate runs on the agent's notifier, in the order of gathering.
-func (g *ICEGatherer) onAgentCandidate(found ice.Candidate) {
-	if found == nil {
-		g.complete()
-
-		return
-	}
-	candidate, err := newICECandidateFromICE(found, "", 0)
-	if err != nil {
-		g.log.Warnf("a gathered candidate cannot be told: %v", err)
-
-		return
-	}
-	if ip := net.ParseIP(candidate.Address); ip != nil && ip.IsUnspecified() {
-		return // of a family that no rewrite rule has an address for
-	}
-	if g.settings.ICE.MulticastDNSMode == ice.MulticastDNSModeQueryAndGather && !hideAddress(&candidate) {
-		g.log.Warn("mDNS has failed; a host candidate is not told, since it would show its address")
-
-		return
-	}
-	g.life.mu.Lock()
-	defer g.life.mu.Unlock()
-	if g.life.state != ICEGathererStateGathering {
-		return // nothing comes after the nil candidate
-	}
-	g.local = append(g.local, candidate)
-	g.remotes.setLocal(len(g.local))
-	g.postCandidateLocked(&candidate)
-}
-
-// hideAddress makes sure that a candidate shows no address of an interface,
-// and returns false if it cannot: the agent goes on without mDNS when it has
-// failed to open its socket, and never hides where a candidate comes from.
-// https://datatracker.ietf.org/doc/html/draft-ietf-mmusic-mdns-ice-candidates#section-3.1.2
-func hideAddress(candidate *ICECandidate) bool {
-	if candidate.Typ == ICECandidateTypeHost {
-		return strings.HasSuffix(candidate.Address, ".local")
-	}
-	if candidate.RelatedAddress != "" {
-		candidate.RelatedAddress, candidate.RelatedPort = net.IPv4zero.String(), 0
-	}
-
-	return true
 }
 
 // complete ends gathering: the state first, then the nil candidate, so that a
@@ -215,37 +156,30 @@ func (g *ICEGatherer) postCandidateLocked(candidate *ICECandidate) {
 	g.life.events.Post(g.life.group, func() { call(g.life, &g.onCandidate, candidate) })
 }
 
-// onBindingRequest runs in the agent's loop for every connectivity check that
-// carried the right password.
-func (g *ICEGatherer) onBindingRequest(
-	message *stun.Message, local, remote ice.Candidate, pair *ice.CandidatePair,
-) (nominate bool) {
-	if check := g.check.Load(); check != nil {
-		(*check)(message, pair)
-	}
-	if user := g.settings.ICE.BindingRequestHandler; user != nil {
-		return user(message, local, remote, pair)
-	}
-
-	return false
-}
-
 // GetLocalParameters returns the ufrag and password of the agent, and whether
-// it is lite. They do not change.
+// it is lite. They change when the transport restarts.
 func (g *ICEGatherer) GetLocalParameters() (ICEParameters, error) {
 	const op = "ice local parameters"
 	if err := g.alive().usable(op); err != nil {
 		return ICEParameters{}, err
 	}
-	ufrag, password, err := g.agent.GetLocalUserCredentials()
-	if err != nil {
-		return ICEParameters{}, opError(op, g.closedError(err))
+	if cause := g.life.group.Cause(); cause != nil {
+		return ICEParameters{}, opError(op, cause)
 	}
 
-	return ICEParameters{UsernameFragment: ufrag, Password: password, ICELite: g.settings.ICE.Lite}, nil
+	return g.agent().params, nil
 }
 
-// GetLocalCandidates returns the candidates gathered so far.
+// agent is the newest of the gatherer's.
+func (g *ICEGatherer) agent() *iceAgent {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+
+	return g.newest
+}
+
+// GetLocalCandidates returns the candidates gathered so far, after a restart
+// those of the restart.
 func (g *ICEGatherer) GetLocalCandidates() ([]ICECandidate, error) {
 	if err := g.alive().usable("ice local candidates"); err != nil {
 		return nil, err
@@ -253,7 +187,7 @@ func (g *ICEGatherer) GetLocalCandidates() ([]ICECandidate, error) {
 	g.life.mu.Lock()
 	defer g.life.mu.Unlock()
 
-	return slices.Clone(g.local), nil
+	return slices.Clone(g.newest.local), nil
 }
 
 // OnLocalCandidate sets the handler that is told every candidate found from
@@ -290,10 +224,12 @@ func (g *ICEGatherer) end(cause error) {
 	g.life.moveLocked(ICEGathererStateClosed)
 	g.life.mu.Unlock()
 	g.life.end(cause, func() {
-		// Waits for the agent's goroutines. Those of them that run code of
-		// ours never wait for anything but a lock that guards fields.
-		if err := g.agent.GracefulClose(); err != nil {
-			g.log.Warnf("closing the agent: %v", err)
+		g.life.mu.Lock()
+		agents := g.agents
+		g.agents = nil
+		g.life.mu.Unlock()
+		for _, a := range agents {
+			g.closeAgent(a)
 		}
 	})
 }

@@ -8,7 +8,7 @@ import (
 )
 
 // checkRemote refuses what may not be added.
-func (g *ICEGatherer) checkRemote(op string, candidate *ICECandidate) (ice.Candidate, error) {
+func (a *iceAgent) checkRemote(op string, candidate *ICECandidate) (ice.Candidate, error) {
 	remote, err := candidate.ToICE()
 	if err != nil {
 		return nil, refuse(op, ErrInvalidArgument, "%w", err)
@@ -22,7 +22,7 @@ func (g *ICEGatherer) checkRemote(op string, candidate *ICECandidate) (ice.Candi
 
 		return remote, nil
 	}
-	if err = g.remotes.refusal(ip); err != nil {
+	if err = a.remotes.refusal(ip); err != nil {
 		return nil, opError(op, err)
 	}
 
@@ -35,11 +35,11 @@ func wouldDial(remote ice.Candidate) bool {
 	return remote.NetworkType().IsTCP() && remote.TCPType() == ice.TCPTypePassive
 }
 
-// addRemotes gives the agent all candidates or none.
-func (g *ICEGatherer) addRemotes(op string, candidates []ICECandidate) error {
+// addRemotes gives an agent all candidates or none.
+func (g *ICEGatherer) addRemotes(op string, a *iceAgent, candidates []ICECandidate) error {
 	remotes := make([]ice.Candidate, 0, len(candidates))
 	for i := range candidates {
-		remote, err := g.checkRemote(op, &candidates[i])
+		remote, err := a.checkRemote(op, &candidates[i])
 		if err != nil {
 			return err
 		}
@@ -47,12 +47,12 @@ func (g *ICEGatherer) addRemotes(op string, candidates []ICECandidate) error {
 			remotes = append(remotes, remote)
 		}
 	}
-	fresh, ok := g.remotes.reserve(remotes)
+	fresh, ok := a.remotes.reserve(remotes)
 	if !ok {
 		return refuse(op, ErrInvalidState, "too many remote candidates")
 	}
 	for _, remote := range fresh {
-		if err := g.agent.AddRemoteCandidate(remote); err != nil {
+		if err := a.AddRemoteCandidate(remote); err != nil {
 			return opError(op, g.closedError(err))
 		}
 	}

@@ -28,7 +28,7 @@ func hostCandidate(address string, port int) ICECandidate {
 // remoteCandidates are those that the agent has.
 func remoteCandidates(t *testing.T, s *stack) []ice.Candidate {
 	t.Helper()
-	all, err := s.gatherer.agent.GetRemoteCandidates()
+	all, err := s.gatherer.newest.GetRemoteCandidates()
 	require.NoError(t, err)
 
 	return all

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
 
+	"github.com/ctxrtc/webrtc/internal/handover"
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
 	"github.com/ctxrtc/webrtc/internal/mux"
 )
@@ -16,7 +18,7 @@ import (
 // the bottom of a stack: [DTLSTransport] stands on it.
 //
 // A transport is started once, by [ICETransport.StartContext], and never
-// again. It owns its gatherer.
+// again; [ICETransport.Restart] finds another path for it. It owns its gatherer.
 //
 // When the agent has given up, the state is failed. By default that is the
 // end: the layers above are closed with [ErrICEFailed]. ICESettings.FailedGrace
@@ -31,18 +33,28 @@ type ICETransport struct {
 	// written.
 	ready chan struct{}
 
+	// settled is closed when a conflict of roles is not possible any more.
+	settled chan struct{}
+
 	// Guarded by life.mu.
 	gatherer  *ICEGatherer
+	agent     *iceAgent      // the one in use
+	next      *iceAgent      // of a restart that is under way
+	early     []ICECandidate // of the peer's agent of that
+	former    []*iceAgent    // that still receive what was on the way
+	past      traffic        // of those that do no more
 	role      ICERole
-	remote    ICEParameters
 	started   bool
-	conn      *ice.Conn
+	carrier   *handover.Path // of packets, also when the agent is replaced
 	mux       *mux.Mux
-	claimed   bool // by a DTLS transport
-	valid     bool // there was a valid pair
-	peerRules bool // a check has told that the peer is the controlling side
-	isReady   bool // ready is closed
+	claimed   bool      // by a DTLS transport
+	valid     bool      // there was a valid pair
+	peerRules bool      // a check has told that the peer is the controlling side
+	isReady   bool      // ready is closed
+	isSettled bool      // settled is
+	heard     time.Time // the last check of the peer's before that, or the start
 	stopGrace func() bool
+	stopLook  func() bool // of the consent
 	onPair    func(*ICECandidatePair)
 }
 
@@ -69,7 +81,8 @@ func newICETransport(op string, gatherer *ICEGatherer, err error) *ICETransport 
 	t := &ICETransport{
 		life: newLife("ice", iceTransitions,
 			ICETransportStateNew, ICETransportStateClosed, new(lifecycle.Queue)),
-		ready: make(chan struct{}),
+		ready:   make(chan struct{}),
+		settled: make(chan struct{}),
 	}
 	if err == nil && gatherer != nil {
 		err = t.adopt(op, gatherer)
@@ -105,7 +118,9 @@ func (t *ICETransport) adopt(op string, g *ICEGatherer) error {
 	own.Forward(g.life.events)
 
 	check := t.onCheck
-	g.check.Store(&check)
+	agent := g.agent()
+	agent.check.Store(&check)
+	t.life.set(func() { t.agent = agent })
 	t.life.group.Follow(g.life.group, lifecycle.Follower{
 		End: func(cause error) {
 			// One that has ended is closing the gatherer just now, and a
@@ -197,7 +212,7 @@ func (t *ICETransport) begin(
 
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	t.role, t.remote = asked, params
+	t.role, t.agent.remote = asked, params
 	if !t.life.moveLocked(ICETransportStateChecking) {
 		return refuse(op, ErrInvalidState, "%w", t.life.causeOr(ErrClosed))
 	}
@@ -208,32 +223,15 @@ func (t *ICETransport) begin(
 // connect runs the agent until it has nominated a pair or failed.
 func (t *ICETransport) connect(ctx context.Context, params ICEParameters) error {
 	t.life.mu.Lock()
-	agent, role := t.gatherer.agent, t.role
+	agent := t.agent
 	t.life.mu.Unlock()
-
-	start := agent.StartAccept
-	if role == ICERoleControlling {
-		start = agent.StartDial
-	}
-	err := errors.Join(
-		agent.OnConnectionStateChange(t.onAgentState),
-		agent.OnSelectedCandidatePairChange(t.onAgentPair),
-		agent.SetRemoteICELite(params.ICELite))
-	if err == nil {
-		var conn *ice.Conn
-		if conn, err = start(params.UsernameFragment, params.Password); err == nil {
-			t.attach(conn)
-		}
-	}
-	if err != nil {
+	if err := t.run(agent, params); err != nil {
 		err = t.life.causeOr(err)
 		t.end(err, ICETransportStateFailed)
 
 		return err
 	}
-
-	state, err := t.life.await(ctx, "ice start",
-		ICETransportStateConnected, ICETransportStateFailed)
+	state, err := t.awaitNomination(ctx, "ice start")
 	if state == ICETransportStateFailed {
 		t.giveUp()
 
@@ -243,39 +241,112 @@ func (t *ICETransport) connect(ctx context.Context, params ICEParameters) error 
 	return err
 }
 
+// run starts an agent towards that of the peer.
+func (t *ICETransport) run(agent *iceAgent, params ICEParameters) error {
+	t.life.mu.Lock()
+	role := t.role
+	t.life.mu.Unlock()
+	start := agent.StartAccept
+	if role == ICERoleControlling {
+		start = agent.StartDial
+	}
+	err := errors.Join(
+		agent.OnConnectionStateChange(func(state ice.ConnectionState) { t.onAgentState(agent, state) }),
+		agent.OnSelectedCandidatePairChange(func(local, remote ice.Candidate) { t.onAgentPair(agent, local, remote) }),
+		agent.SetRemoteICELite(params.ICELite))
+	if err != nil {
+		return err
+	}
+	conn, err := start(params.UsernameFragment, params.Password)
+	if err == nil {
+		t.attach(agent, conn)
+	}
+
+	return err
+}
+
 // failure says that no pair works, and between how many candidates.
 func (t *ICETransport) failure() error {
-	local, remote := t.gatherer.remotes.counts()
+	t.life.mu.Lock()
+	agent, expired := t.agent, t.agent.expired
+	t.life.mu.Unlock()
+	if expired {
+		return fmt.Errorf("%w: the peer has answered no check for %v", ErrICEFailed, consentTime)
+	}
+	local, remote := agent.remotes.counts()
 
 	return fmt.Errorf("%w: %d local and %d remote candidates", ErrICEFailed, local, remote)
 }
 
-func (t *ICETransport) attach(conn *ice.Conn) {
+// attach notes the connection of an agent. That of the first one makes the path.
+func (t *ICETransport) attach(agent *iceAgent, conn *ice.Conn) {
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	t.conn = conn
-	t.mux = mux.New(conn)
+	agent.conn = conn
+	if t.mux != nil {
+		return
+	}
+	t.carrier = handover.New(conn)
+	t.mux = mux.New(t.carrier)
 	if t.valid {
 		t.readyLocked()
 	}
 }
 
 // onAgentState runs on the agent's notifier, in the order of its changes.
-func (t *ICETransport) onAgentState(agentState ice.ConnectionState) {
+func (t *ICETransport) onAgentState(agent *iceAgent, agentState ice.ConnectionState) {
 	state := newICETransportStateFromICE(agentState)
 	if state == ICETransportStateClosed {
 		return // the agent is closed by us alone, and that is told by end
 	}
 	if state == ICETransportStateConnected {
-		t.awaitChecks()
+		agent.awaitChecks()
 	}
 	t.life.mu.Lock()
+	agent.state = state
+	isNext := agent == t.next
+	t.life.mu.Unlock()
+	switch {
+	case isNext && state == ICETransportStateConnected:
+		t.switchTo(agent)
+	case isNext && state == ICETransportStateFailed:
+		// Not on the agent's own goroutine, which closing the agent waits for.
+		t.life.group.Go(func() { t.drop(agent) })
+	default:
+		t.updateState()
+		if state == ICETransportStateConnected {
+			t.watchConsent(agent)
+		}
+	}
+}
+
+// updateState takes the state to what that of the agents amounts to. What was
+// disconnected or has failed is checking while a restart is. The one after a
+// restart may come late: what it was is looked at anew.
+func (t *ICETransport) updateState() {
+	t.life.mu.Lock()
+	state := t.agent.state
+	if t.next != nil && t.next.state == ICETransportStateChecking &&
+		(state == ICETransportStateDisconnected || state == ICETransportStateFailed) {
+		state = ICETransportStateChecking
+	}
+	before := t.life.state
 	moved := t.life.group.Cause() == nil && t.life.moveLocked(state)
 	if moved && state == ICETransportStateConnected {
 		t.settleRoleLocked()
+		t.settledLocked()
 		t.readyLocked()
 	}
+	stopGrace := t.stopGrace
+	if moved && before == ICETransportStateFailed {
+		t.stopGrace = nil
+	} else {
+		stopGrace = nil
+	}
 	t.life.mu.Unlock()
+	if stopGrace != nil {
+		stopGrace()
+	}
 	if moved && state == ICETransportStateFailed {
 		// Not on the agent's own goroutine, which closing the agent waits for.
 		t.life.group.Go(t.giveUp)
@@ -297,22 +368,29 @@ func (t *ICETransport) giveUp() {
 		})
 	}
 	t.life.mu.Unlock()
-	if grace == 0 {
+	if grace == 0 && !stopped {
 		t.end(opError("ice", t.failure()), ICETransportStateFailed)
 	}
 }
 
 // onAgentPair runs on the agent's notifier.
-func (t *ICETransport) onAgentPair(local, remote ice.Candidate) {
+func (t *ICETransport) onAgentPair(agent *iceAgent, local, remote ice.Candidate) {
 	pair, err := newPairFromICE(local, remote)
 	if err != nil {
 		return
 	}
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	if t.life.state == ICETransportStateClosed {
-		return
+	switch {
+	case t.life.state == ICETransportStateClosed:
+	case agent == t.agent:
+		t.postPairLocked(pair)
+	case agent == t.next:
+		agent.pair = pair // told when the agent is the one in use
 	}
+}
+
+func (t *ICETransport) postPairLocked(pair *ICECandidatePair) {
 	t.life.events.Post(t.life.group, func() { call(t.life, &t.onPair, pair) })
 }
 
@@ -330,10 +408,12 @@ func (t *ICETransport) readyLocked() {
 func (t *ICETransport) end(cause error, to ICETransportState) {
 	t.life.mu.Lock()
 	t.life.moveLocked(to)
-	g, stopGrace := t.gatherer, t.stopGrace
+	g, timers := t.gatherer, []func() bool{t.stopGrace, t.stopLook}
 	t.life.mu.Unlock()
-	if stopGrace != nil {
-		stopGrace()
+	for _, stop := range timers {
+		if stop != nil {
+			stop()
+		}
 	}
 	t.life.end(cause, func() {
 		if g != nil {
@@ -420,8 +500,8 @@ func (t *ICETransport) GetLocalParameters() (ICEParameters, error) {
 	return g.GetLocalParameters()
 }
 
-// GetRemoteParameters returns the parameters given to Start, and
-// [ErrInvalidState] before.
+// GetRemoteParameters returns the parameters given to Start, or those of the
+// last restart that has come about, and [ErrInvalidState] before.
 func (t *ICETransport) GetRemoteParameters() (ICEParameters, error) {
 	const op = "ice remote parameters"
 	if err := t.alive().usable(op); err != nil {
@@ -433,7 +513,7 @@ func (t *ICETransport) GetRemoteParameters() (ICEParameters, error) {
 		return ICEParameters{}, refuse(op, ErrInvalidState, "not started")
 	}
 
-	return t.remote, nil
+	return t.agent.remote, nil
 }
 
 func (t *ICETransport) ownGatherer(op string) (*ICEGatherer, error) {

@@ -1,5 +1,7 @@
 package webrtc
 
+import "errors"
+
 // SetRemoteCandidates adds the candidates that were signaled, all or none: the
 // first one that AddRemoteCandidate would refuse is the error.
 func (t *ICETransport) SetRemoteCandidates(candidates []ICECandidate) error {
@@ -9,13 +11,18 @@ func (t *ICETransport) SetRemoteCandidates(candidates []ICECandidate) error {
 		return err
 	}
 
-	return g.addRemotes(op, candidates)
+	return t.addCandidates(op, g, candidates)
 }
 
 // AddRemoteCandidate adds one candidate that was signaled, before or after
 // Start. nil means that there are no more. Ignored are a candidate that was
 // added before, and a TCP one that would have to be dialled, unless
 // ICESettings.EnableActiveTCP allows that.
+//
+// While the transport restarts, a candidate belongs to the agent that its ufrag
+// names, and without one to that of SetRemoteParameters, if it has been called.
+// Between Restart and SetRemoteParameters a candidate of the peer's new agent
+// waits, if it has its ufrag.
 //
 // Refused are candidates beyond ICESettings.MaxRemoteCandidates, and addresses
 // that the settings do not allow: unspecified always, loopback and link-local
@@ -27,7 +34,39 @@ func (t *ICETransport) AddRemoteCandidate(candidate *ICECandidate) error {
 		return err
 	}
 
-	return g.addRemotes(op, []ICECandidate{*candidate})
+	return t.addCandidates(op, g, []ICECandidate{*candidate})
+}
+
+var errManyEarly = errors.New("too many candidates before the parameters")
+
+// addCandidates gives each candidate to the agent it belongs to.
+func (t *ICETransport) addCandidates(op string, g *ICEGatherer, candidates []ICECandidate) error {
+	var now, next []ICECandidate
+	t.life.mu.Lock()
+	agent, restart := t.agent, t.next
+	for _, candidate := range candidates {
+		ufrag, _ := candidate.extension("ufrag")
+		switch {
+		case restart == nil || (ufrag != "" && ufrag == agent.remote.UsernameFragment):
+			now = append(now, candidate)
+		case restart.started && (ufrag == "" || ufrag == restart.remote.UsernameFragment):
+			next = append(next, candidate)
+		case restart.started || ufrag == "":
+			now = append(now, candidate)
+		case len(t.early) >= g.settings.ICE.MaxRemoteCandidates:
+			t.life.mu.Unlock()
+
+			return refuse(op, ErrInvalidState, "%w", errManyEarly)
+		default:
+			t.early = append(t.early, candidate)
+		}
+	}
+	t.life.mu.Unlock()
+	if err := g.addRemotes(op, agent, now); err != nil || len(next) == 0 {
+		return err
+	}
+
+	return g.addRemotes(op, restart, next)
 }
 
 // mayAdd returns the gatherer, whose agent takes candidates as long as the

@@ -87,9 +87,7 @@ func (t *ICETransport) report() (TransportStats, agentStats) {
 		ID: iceStatsID, Type: StatsTypeTransport, Timestamp: newStatsTimestamp(time.Now()),
 		ICEState: seen.state, ICERole: seen.role,
 	}
-	if seen.conn != nil {
-		stats.BytesSent, stats.BytesReceived = seen.conn.BytesSent(), seen.conn.BytesReceived()
-	}
+	stats.BytesSent, stats.BytesReceived = seen.bytes.sent, seen.bytes.received
 	if seen.mux != nil {
 		in := seen.mux.Stats()
 		stats.PacketsReceived = uint32(in.Unknown + in.STUN + in.ZRTP + in.DTLS +
@@ -168,7 +166,7 @@ func (s *agentStats) prune() (whole bool) {
 type iceLook struct {
 	state ICETransportState
 	role  ICERole
-	conn  *ice.Conn  // nil before the start
+	bytes traffic    // of all agents
 	mux   *mux.Mux   // nil before the start
 	agent *ice.Agent // nil without a gatherer and after the end
 }
@@ -180,12 +178,18 @@ func (t *ICETransport) look() (seen iceLook) {
 		return seen
 	}
 	t.life.mu.Lock()
-	g := t.gatherer
-	seen = iceLook{state: t.life.state, role: t.role, conn: t.conn, mux: t.mux}
+	agent := t.agent
+	seen = iceLook{state: t.life.state, role: t.role, bytes: t.past, mux: t.mux}
+	for _, former := range t.former {
+		seen.bytes.add(former.conn)
+	}
+	if agent != nil {
+		seen.bytes.add(agent.conn)
+	}
 	t.life.mu.Unlock()
 	// The state is closed a moment before there is a cause.
-	if g != nil && seen.state != ICETransportStateClosed && t.life.group.Cause() == nil {
-		seen.agent = g.agent
+	if agent != nil && seen.state != ICETransportStateClosed && t.life.group.Cause() == nil {
+		seen.agent = agent.Agent
 	}
 
 	return seen

@@ -334,7 +334,7 @@ func (p *pathAddrs) addr(which int) net.Addr {
 
 func (p *pathAddrs) look() [2]net.Addr {
 	var now [2]net.Addr
-	if conn := p.ice.look().conn; conn != nil {
+	if conn := p.ice.path(); conn != nil {
 		now = [2]net.Addr{localAddr: conn.LocalAddr(), remoteAddr: conn.RemoteAddr()}
 	}
 	p.mu.Lock()

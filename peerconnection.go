@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/logging"
 
+	"github.com/ctxrtc/webrtc/internal/jsep"
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
 
@@ -27,11 +28,11 @@ type PeerConnection struct {
 	id   string
 	log  logging.LeveledLogger
 
-	gatherer *ICEGatherer
-	ice      *ICETransport
-	dtls     *DTLSTransport
-	sctp     *SCTPTransport
-	local    localParameters
+	gatherer     *ICEGatherer
+	ice          *ICETransport
+	dtls         *DTLSTransport
+	sctp         *SCTPTransport
+	fingerprints []jsep.Fingerprint // of our certificate
 
 	// work does what a description asks for, in the order of the descriptions,
 	// with no lock held.
@@ -103,10 +104,14 @@ func (api *API) newPeerConnection(gatherer *ICEGatherer, config Configuration) (
 		gatherer: gatherer, ice: transport, dtls: dtls, sctp: api.NewSCTPTransport(dtls),
 		config: config,
 	}
-	if pc.local, err = newLocalParameters(gatherer, dtls); err != nil {
+	if pc.fingerprints, err = fingerprintsOf(dtls); err != nil {
 		return nil, err
 	}
-	if err = pc.negotiation.begin(config.AlwaysNegotiateDataChannels); err != nil {
+	params, err := gatherer.GetLocalParameters()
+	if err == nil {
+		err = pc.negotiation.begin(params, config.AlwaysNegotiateDataChannels)
+	}
+	if err != nil {
 		return nil, err
 	}
 	pc.transports = transportStates{
@@ -145,10 +150,6 @@ func (e *SettingEngine) forConnection() *SettingEngine {
 // lowerEnded ends the connection with its DTLS transport. What has failed
 // stays failed until it is closed.
 func (pc *PeerConnection) lowerEnded(cause error) {
-	// An association that was aborted comes first, the close_notify after it.
-	if aborted := pc.sctp.life.group.Cause(); gracefulEnd(cause) && aborted != nil && !gracefulEnd(aborted) {
-		cause = aborted
-	}
 	pc.life.mu.Lock()
 	failed := pc.life.state == PeerConnectionStateFailed
 	goesOn := pc.api.settings.DTLS.KeepOpenOnClose && pc.transports.ice != ICETransportStateClosed
@@ -168,9 +169,19 @@ func (pc *PeerConnection) lowerEnded(cause error) {
 		// needs ICE.
 		pc.life.group.Go(func() {
 			pc.dtls.life.awaitTorn()
-			pc.stop(cause)
+			pc.stop(pc.aborted(cause))
 		})
 	}
+}
+
+// aborted is why the association has ended, if the peer has aborted it: that comes
+// before the close_notify of its Close.
+func (pc *PeerConnection) aborted(cause error) error {
+	if aborted := pc.sctp.life.group.Cause(); gracefulEnd(cause) && aborted != nil && !gracefulEnd(aborted) {
+		return aborted
+	}
+
+	return cause
 }
 
 // Close closes the connection, with everything that stands on it, with
@@ -186,7 +197,7 @@ func (pc *PeerConnection) Close() error {
 		return err
 	}
 	pc.close(ErrClosed)
-	err := pc.sctp.Stop()
+	err := pc.sctp.stopUnsent(pc.life.causeOr(ErrClosed))
 	pc.stop(ErrClosed)
 
 	return err
@@ -202,12 +213,14 @@ func (pc *PeerConnection) close(cause error) {
 	}
 	pc.life.mu.Unlock()
 	pc.life.end(cause, pc.noteChange)
+	pc.life.awaitTorn() // the first cause is known then, whoever was first
 }
 
+// stop ends the connection with a cause. If it has ended before, the transports
+// end with the cause of that, whoever comes first to end them.
 func (pc *PeerConnection) stop(cause error) {
 	pc.close(cause)
-	pc.ice.stop(cause)
-	pc.life.awaitTorn()
+	pc.ice.stop(pc.life.causeOr(cause))
 }
 
 // GracefulClose is Shutdown without a limit, and waits for the handlers. It

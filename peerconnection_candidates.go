@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+
+	"github.com/ctxrtc/webrtc/internal/jsep"
 )
 
 // remoteCandidate is one of the peer's that waits for its description, or for
@@ -50,10 +52,10 @@ func (pc *PeerConnection) path() (mid string, index uint16) {
 	return "0", 0
 }
 
-// gathered are the texts of the local candidates so far, as SDP has them.
-func (pc *PeerConnection) gathered() (texts []string, over bool) {
-	over = pc.gatherer.State() == ICEGathererStateComplete
-	candidates, _ := pc.gatherer.GetLocalCandidates()
+// gathered are the texts of the local candidates so far, as SDP has them, of the
+// agent with a ufrag.
+func (pc *PeerConnection) gathered(ufrag string) (texts []string, over bool) {
+	candidates, over := pc.gatherer.gatheredBy(ufrag)
 	for _, candidate := range candidates {
 		if text, err := candidate.text(); err == nil {
 			texts = append(texts, strings.TrimPrefix(text, "candidate:"))
@@ -75,7 +77,7 @@ func (pc *PeerConnection) withCandidates(d *description) *SessionDescription {
 	values := *d.values
 	values.Sections = slices.Clone(values.Sections)
 	path := &values.Sections[index].Transport
-	path.Candidates, path.EndOfCandidates = pc.gathered()
+	path.Candidates, path.EndOfCandidates = pc.gathered(path.UsernameFragment)
 
 	return &SessionDescription{d.Type, values.Format()}
 }
@@ -188,7 +190,7 @@ func (pc *PeerConnection) AddICECandidate(candidate ICECandidateInit) error {
 		if c.ICECandidate, err = ParseICECandidate(candidate.Candidate); err != nil {
 			return refuse(op, ErrInvalidArgument, "%w", err)
 		}
-		if _, err = pc.gatherer.checkRemote(op, &c.ICECandidate); err != nil {
+		if _, err = pc.gatherer.agent().checkRemote(op, &c.ICECandidate); err != nil {
 			return err
 		}
 	}
@@ -217,7 +219,7 @@ func (pc *PeerConnection) placeLocked(op string, c remoteCandidate) (now bool, e
 	switch {
 	case c.init.Candidate == "":
 		return false, nil // nothing waits for the end
-	case remote != nil && n.begun:
+	case remote != nil && n.begun && !n.awaits(c):
 		return true, nil
 	case len(n.candidates) >= pc.api.settings.ICE.MaxRemoteCandidates:
 		return false, refuse(op, ErrInvalidState, "%w", errTooEarly)
@@ -261,12 +263,20 @@ func (c remoteCandidate) fits(d *description) error {
 			return fmt.Errorf("%w: index %d", errUnknownSection, *line)
 		}
 	}
-	path, _, _, _ := d.values.Path()
-	if ufrag := c.init.UsernameFragment; ufrag != nil && *ufrag != "" && *ufrag != path.UsernameFragment {
-		return errOtherUfrag
+	ufrag := c.init.UsernameFragment
+	if ufrag == nil || *ufrag == "" {
+		return nil
+	}
+	for i := range sections {
+		if (index < 0 || index == i) && sections[i].Transport.UsernameFragment == *ufrag {
+			return nil
+		}
+	}
+	if path, _, _, ok := d.values.Path(); ok && path.UsernameFragment == *ufrag {
+		return nil // of the bundle
 	}
 
-	return nil
+	return errOtherUfrag
 }
 
 // takeCandidatesLocked makes those of a description wait with those that came
@@ -274,28 +284,36 @@ func (c remoteCandidate) fits(d *description) error {
 func (pc *PeerConnection) takeCandidatesLocked(d *description) {
 	n := &pc.negotiation
 	n.candidates = slices.DeleteFunc(n.candidates, func(c remoteCandidate) bool { return c.belongs(n) != nil })
-	path, _, _, ok := d.values.Path()
-	if !ok {
-		return
+	for i := range d.values.Sections {
+		section := &d.values.Sections[i]
+		for _, text := range section.Transport.Candidates {
+			// A description is not refused for a candidate that we cannot use.
+			candidate, err := ParseICECandidate(text)
+			if err != nil {
+				pc.log.Debugf("a candidate of the description is not used: %v", err)
+
+				continue
+			}
+			if len(n.candidates) >= pc.api.settings.ICE.MaxRemoteCandidates {
+				pc.log.Warnf("%d candidates are enough", len(n.candidates))
+
+				return
+			}
+			n.keep(remoteCandidate{ICECandidate: candidate, init: ICECandidateInit{
+				Candidate: text, SDPMid: &section.MID, UsernameFragment: &section.Transport.UsernameFragment,
+			}})
+		}
 	}
-	ufrag := path.UsernameFragment
-	for _, text := range path.Candidates {
-		// A description is not refused for a candidate that we cannot use.
-		candidate, err := ParseICECandidate(text)
-		if err != nil {
-			pc.log.Debugf("a candidate of the description is not used: %v", err)
+}
 
-			continue
-		}
-		if len(n.candidates) >= pc.api.settings.ICE.MaxRemoteCandidates {
-			pc.log.Warnf("%d candidates are enough", len(n.candidates))
-
-			break
-		}
-		n.keep(remoteCandidate{
-			ICECandidate: candidate, init: ICECandidateInit{Candidate: text, UsernameFragment: &ufrag},
+// dropRejected drops the candidates of sections that our answer has rejected: of
+// an offer that may not be bundled each section has its own.
+func (n *negotiation) dropRejected(answer *jsep.Description) {
+	n.candidates = slices.DeleteFunc(n.candidates, func(c remoteCandidate) bool {
+		return c.init.SDPMid != nil && slices.ContainsFunc(answer.Sections, func(s jsep.Section) bool {
+			return s.Rejected && s.MID == *c.init.SDPMid
 		})
-	}
+	})
 }
 
 // keep makes a candidate wait, unless it does already: a description may come
@@ -322,13 +340,31 @@ func (n *negotiation) forgetPeer(remote bool) {
 	n.candidates = slices.DeleteFunc(n.candidates, func(c remoteCandidate) bool { return c.belongs(n) != nil })
 }
 
-// readyCandidates takes those that wait.
-func (n *negotiation) readyCandidates() []ICECandidate {
-	ready := make([]ICECandidate, 0, len(n.candidates))
-	for _, c := range n.candidates {
-		ready = append(ready, c.ICECandidate)
+// awaits tells whether a candidate waits for a restart, whose answer is not there
+// yet.
+func (n *negotiation) awaits(c remoteCandidate) bool {
+	if n.pendingRemote == nil || n.pendingRemote.Type != SDPTypeOffer || !n.restarts(n.pendingRemote.values) {
+		return false
 	}
-	n.candidates = nil
+	ufrag := c.init.UsernameFragment
+
+	return ufrag == nil || *ufrag == "" || *ufrag != n.peer.UsernameFragment
+}
+
+// readyCandidates takes those that wait for nothing any more.
+func (n *negotiation) readyCandidates() []ICECandidate {
+	if !n.begun {
+		return nil
+	}
+	ready := make([]ICECandidate, 0, len(n.candidates))
+	n.candidates = slices.DeleteFunc(n.candidates, func(c remoteCandidate) bool {
+		if n.awaits(c) {
+			return false
+		}
+		ready = append(ready, c.ICECandidate)
+
+		return true
+	})
 
 	return ready
 }

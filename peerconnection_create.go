@@ -18,10 +18,7 @@ func (pc *PeerConnection) CreateOffer(options *OfferOptions) (SessionDescription
 	if err := pc.alive().usable(op); err != nil {
 		return SessionDescription{}, err
 	}
-	if options != nil && options.ICERestart {
-		return SessionDescription{}, refuse(op, ErrInvalidState, "%w", errRestart)
-	}
-	made, err := pc.create(op, SDPTypeOffer, true)
+	made, err := pc.create(op, SDPTypeOffer, creation{keep: true, restart: options != nil && options.ICERestart})
 	if err != nil {
 		return SessionDescription{}, err
 	}
@@ -39,7 +36,7 @@ func (pc *PeerConnection) CreateAnswer(_ *AnswerOptions) (SessionDescription, er
 	if err := pc.alive().usable(op); err != nil {
 		return SessionDescription{}, err
 	}
-	made, err := pc.create(op, SDPTypeAnswer, true)
+	made, err := pc.create(op, SDPTypeAnswer, creation{keep: true})
 	if err != nil {
 		return SessionDescription{}, err
 	}
@@ -47,9 +44,19 @@ func (pc *PeerConnection) CreateAnswer(_ *AnswerOptions) (SessionDescription, er
 	return made.SessionDescription, nil
 }
 
-// create makes a description. The program's own are kept for SetLocalDescription.
-func (pc *PeerConnection) create(op string, typ SDPType, keep bool) (*description, error) {
-	local := pc.describeLocal()
+// creation is what a description is made for.
+type creation struct {
+	keep    bool // for a SetLocalDescription that names it
+	restart bool // with new credentials, whatever else is wanted
+}
+
+// create makes a description.
+func (pc *PeerConnection) create(op string, typ SDPType, c creation) (*description, error) {
+	params, err := pc.credentials(op, typ, c.restart)
+	if err != nil {
+		return nil, err
+	}
+	local := pc.describeLocal(params)
 	pc.life.mu.Lock()
 	defer pc.life.mu.Unlock()
 	n := &pc.negotiation
@@ -61,12 +68,11 @@ func (pc *PeerConnection) create(op string, typ SDPType, keep bool) (*descriptio
 		return nil, refuse(op, ErrInvalidState, "in the state %v", n.state)
 	}
 	// https://www.rfc-editor.org/rfc/rfc9429#section-5.2.2
-	local.SessionID, local.Version = n.session, 1
+	local.SessionID, local.Version, local.Tagged = n.session, 1, n.tag()
 	if last := n.local(); last != nil {
 		local.Version = last.values.Version + 1
 	}
 	var values *jsep.Description
-	var err error
 	if typ == SDPTypeOffer {
 		values = jsep.Offer(local, n.past(), n.wantsData, nil)
 	} else {
@@ -78,9 +84,9 @@ func (pc *PeerConnection) create(op string, typ SDPType, keep bool) (*descriptio
 	}
 	made := &description{SessionDescription{typ, values.Format()}, values}
 	switch {
-	case keep && typ == SDPTypeOffer:
+	case c.keep && typ == SDPTypeOffer:
 		n.createdOffer = made
-	case keep:
+	case c.keep:
 		n.createdAnswer = made
 	}
 
@@ -104,18 +110,18 @@ func (pc *PeerConnection) answeringSetupLocked() jsep.Setup {
 
 // describeLocal is what our side says about itself in a description, with the
 // candidates gathered so far.
-func (pc *PeerConnection) describeLocal() jsep.Local {
+func (pc *PeerConnection) describeLocal(params ICEParameters) jsep.Local {
 	capabilities := pc.localCapabilities()
 	size := uint64(capabilities.MaxMessageSize)
 	local := jsep.Local{
-		Lite: pc.local.ice.ICELite,
+		Lite: params.ICELite,
 		Transport: jsep.Transport{
-			UsernameFragment: pc.local.ice.UsernameFragment, Password: pc.local.ice.Password,
-			Trickle: true, Fingerprints: pc.local.fingerprints,
+			UsernameFragment: params.UsernameFragment, Password: params.Password,
+			Trickle: true, Fingerprints: pc.fingerprints,
 		},
 		Data: jsep.Data{Port: sctpPort, MaxMessageSize: &size, Init: capabilities.SCTPInit},
 	}
-	local.Transport.Candidates, local.Transport.EndOfCandidates = pc.gathered()
+	local.Transport.Candidates, local.Transport.EndOfCandidates = pc.gathered(params.UsernameFragment)
 
 	return local
 }

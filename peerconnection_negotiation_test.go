@@ -3,6 +3,7 @@ package webrtc
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -108,11 +109,13 @@ func TestP5_CandidatesBeforeTheDescription(t *testing.T) {
 func TestP5_EarlyCandidatesAreBounded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		_, b, network := peers(t)
-		candidate := ICECandidateInit{Candidate: "candidate:1 1 udp 1 10.0.0.9 9 typ host"}
-		for range defaultMaxRemoteCandidates {
-			require.NoError(t, b.AddICECandidate(candidate))
+		candidate := func(port int) ICECandidateInit {
+			return ICECandidateInit{Candidate: fmt.Sprintf("candidate:1 1 udp 1 10.0.0.9 %d typ host", port)}
 		}
-		require.ErrorIs(t, b.AddICECandidate(candidate), ErrInvalidState)
+		for port := range defaultMaxRemoteCandidates {
+			require.NoError(t, b.AddICECandidate(candidate(1+port)))
+		}
+		require.ErrorIs(t, b.AddICECandidate(candidate(1000)), ErrInvalidState)
 		requirePeersGone(t, network, b)
 	})
 }

@@ -13,6 +13,19 @@ func (pc *PeerConnection) perform(e effects) error {
 	if closed { // nothing of it was done, which is no success
 		return pc.life.causeOr(ErrClosed)
 	}
+	if e.drop != nil {
+		pc.ice.drop(e.drop)
+	}
+	if e.anew != nil {
+		if err := pc.gatherer.gatherAnew("peerconnection restart", e.anew); err != nil {
+			return err
+		}
+	}
+	if e.restart != nil {
+		if err := pc.ice.SetRemoteParameters(*e.restart); err != nil {
+			return err
+		}
+	}
 	if e.gather {
 		if err := pc.gatherer.Gather(); err != nil {
 			return err

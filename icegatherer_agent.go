@@ -1,0 +1,212 @@
+package webrtc
+
+import (
+	"errors"
+	"net"
+	"slices"
+	"strings"
+	"sync/atomic"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/stun/v4"
+)
+
+// iceAgent is one agent of a gatherer with what belongs to it. There is one, and
+// a second one while the transport restarts: an agent that is restarted itself
+// closes all its sockets, and the connection would be gone until the peer has
+// answered.
+type iceAgent struct {
+	*ice.Agent
+
+	params  ICEParameters // which do not change
+	remotes *remoteLimits
+
+	// check tells the transport of an authenticated connectivity check. It
+	// runs in the agent's loop.
+	check atomic.Pointer[func(message *stun.Message, pair *ice.CandidatePair)]
+
+	local []ICECandidate // the lock of the gatherer's life guards it
+
+	// The lock of the transport's life guards what that knows of the agent.
+	remote  ICEParameters // of the peer's agent, once it is started
+	started bool
+	conn    *ice.Conn
+	state   ICETransportState
+	pair    *ICECandidatePair // selected before the agent was the one in use
+	watched bool              // its consent is
+	expired bool              // and was not renewed
+}
+
+// newAgent makes an agent, with new credentials if anew is set, and the newest
+// of the gatherer then.
+func (g *ICEGatherer) newAgent(op string, urls []*stun.URI, anew bool) (*iceAgent, error) {
+	options, err := g.settings.iceAgentOptions(urls, g.policy)
+	if err != nil {
+		return nil, opError(op, err)
+	}
+	a := &iceAgent{remotes: newRemoteLimits(&g.settings.ICE)}
+	options = append(options,
+		ice.WithProxyDialer(g.dialer),
+		ice.WithRemoteIPFilter(a.remotes.accept),
+		ice.WithBindingRequestHandler(g.onBindingRequest(a)))
+	if anew {
+		options = append(options, ice.WithLocalCredentials("", ""))
+	}
+	if a.Agent, err = ice.NewAgentWithOptions(options...); err != nil {
+		return nil, opError(op, err)
+	}
+	ufrag, password, err := a.GetLocalUserCredentials()
+	if err == nil {
+		a.params = ICEParameters{UsernameFragment: ufrag, Password: password, ICELite: g.settings.ICE.Lite}
+		err = a.OnCandidate(func(found ice.Candidate) { g.onAgentCandidate(a, found) })
+	}
+	if err != nil {
+		return nil, opError(op, errors.Join(err, a.Close()))
+	}
+	g.life.mu.Lock()
+	ended := g.life.state == ICEGathererStateClosed
+	if !ended {
+		g.newest = a
+		g.agents = append(g.agents, a)
+	}
+	g.life.mu.Unlock()
+	if ended {
+		return nil, refuse(op, ErrInvalidState, "%w", errors.Join(g.life.endCause(), a.Close()))
+	}
+
+	return a, nil
+}
+
+// gatherAnew has the newest agent gather. What another one still gathers is not
+// told any more.
+func (g *ICEGatherer) gatherAnew(op string, a *iceAgent) error {
+	g.life.mu.Lock()
+	if g.life.state == ICEGathererStateGathering && g.life.moveLocked(ICEGathererStateComplete) {
+		g.postCandidateLocked(nil)
+	}
+	ok := g.newest == a && g.life.moveLocked(ICEGathererStateGathering)
+	state := g.life.state
+	g.life.mu.Unlock()
+	if !ok {
+		return refuse(op, ErrInvalidState, "gatherer is %s", state)
+	}
+	if err := a.GatherCandidates(); err != nil {
+		g.complete() // never left at gathering
+
+		return opError(op, g.closedError(err))
+	}
+
+	return nil
+}
+
+// gatheredBy returns the candidates so far of the agent with a ufrag, and whether
+// there will be no more.
+func (g *ICEGatherer) gatheredBy(ufrag string) (candidates []ICECandidate, over bool) {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	over = g.life.state == ICEGathererStateComplete || g.life.state == ICEGathererStateClosed
+	if g.newest.params.UsernameFragment == ufrag {
+		return slices.Clone(g.newest.local), over
+	}
+	for _, a := range g.agents {
+		if a.params.UsernameFragment == ufrag {
+			return slices.Clone(a.local), true
+		}
+	}
+
+	return nil, over
+}
+
+// release closes an agent that is not used any more, and waits for it. newest is
+// the one that counts from then on.
+func (g *ICEGatherer) release(a, newest *iceAgent) {
+	g.life.mu.Lock()
+	known := slices.Contains(g.agents, a)
+	g.agents = slices.DeleteFunc(g.agents, func(other *iceAgent) bool { return other == a })
+	if g.newest == a {
+		g.newest = newest
+		if g.life.state == ICEGathererStateGathering && g.life.moveLocked(ICEGathererStateComplete) {
+			g.postCandidateLocked(nil)
+		}
+	}
+	g.life.mu.Unlock()
+	if known {
+		g.closeAgent(a)
+	}
+}
+
+// closeAgent waits for the agent's goroutines. Those of them that run code of
+// ours never wait for anything but a lock that guards fields.
+func (g *ICEGatherer) closeAgent(a *iceAgent) {
+	if err := a.GracefulClose(); err != nil {
+		g.log.Warnf("closing the agent: %v", err)
+	}
+}
+
+// onAgentCandidate runs on the agent's notifier, in the order of gathering.
+func (g *ICEGatherer) onAgentCandidate(a *iceAgent, found ice.Candidate) {
+	if found == nil {
+		g.life.mu.Lock()
+		newest := g.newest == a
+		g.life.mu.Unlock()
+		if newest {
+			g.complete()
+		}
+
+		return
+	}
+	candidate, err := newICECandidateFromICE(found, "", 0)
+	if err != nil {
+		g.log.Warnf("a gathered candidate cannot be told: %v", err)
+
+		return
+	}
+	if ip := net.ParseIP(candidate.Address); ip != nil && ip.IsUnspecified() {
+		return // of a family that no rewrite rule has an address for
+	}
+	if g.settings.ICE.MulticastDNSMode == ice.MulticastDNSModeQueryAndGather && !hideAddress(&candidate) {
+		g.log.Warn("mDNS has failed; a host candidate is not told, since it would show its address")
+
+		return
+	}
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	if g.life.state != ICEGathererStateGathering || g.newest != a {
+		return // nothing comes after the nil candidate
+	}
+	a.local = append(a.local, candidate)
+	a.remotes.setLocal(len(a.local))
+	g.postCandidateLocked(&candidate)
+}
+
+// hideAddress makes sure that a candidate shows no address of an interface,
+// and returns false if it cannot: the agent goes on without mDNS when it has
+// failed to open its socket, and never hides where a candidate comes from.
+// https://datatracker.ietf.org/doc/html/draft-ietf-mmusic-mdns-ice-candidates#section-3.1.2
+func hideAddress(candidate *ICECandidate) bool {
+	if candidate.Typ == ICECandidateTypeHost {
+		return strings.HasSuffix(candidate.Address, ".local")
+	}
+	if candidate.RelatedAddress != "" {
+		candidate.RelatedAddress, candidate.RelatedPort = net.IPv4zero.String(), 0
+	}
+
+	return true
+}
+
+// onBindingRequest is called in an agent's loop for every connectivity check
+// that carried the right password.
+func (g *ICEGatherer) onBindingRequest(a *iceAgent) func(
+	message *stun.Message, local, remote ice.Candidate, pair *ice.CandidatePair,
+) (nominate bool) {
+	return func(message *stun.Message, local, remote ice.Candidate, pair *ice.CandidatePair) bool {
+		if check := a.check.Load(); check != nil {
+			(*check)(message, pair)
+		}
+		if user := g.settings.ICE.BindingRequestHandler; user != nil {
+			return user(message, local, remote, pair)
+		}
+
+		return false
+	}
+}
