@@ -154,8 +154,11 @@ func (s *server) answer(ctx context.Context, offer webrtc.SessionDescription) (*
 
 // meet is the life of a session.
 func (s *server) meet(p *session) {
-	ran := make(chan error, 1)
-	go func() { ran <- p.pc.Run(s.life) }()
+	ran := make(chan struct{})
+	go func() {
+		defer close(ran)
+		_ = p.pc.Run(s.life) // owns the connection; what is read tells why it ends
+	}()
 	err := s.echo(p)
 	if errors.Is(err, io.EOF) { // the channel has ended, and the rest does so by itself
 		closing, closed := context.WithTimeout(s.life, peer.CloseTime)

@@ -19,7 +19,9 @@ func seeds() [][]byte {
 	allocate := stun.MustBuild(stun.NewType(stun.MethodAllocate, stun.ClassRequest), stun.NewUsername("a:b"))
 
 	return [][]byte{
-		{}, {0}, data(1), request, request[:len(request)-1], append(bytes.Clone(request), 0), request[:stunHeader],
+		{},
+		{0},
+		data(1), request, request[:len(request)-1], append(bytes.Clone(request), 0), request[:stunHeader],
 		answerTo(request, stun.BindingSuccess), answerTo(request, stun.BindingError),
 		stun.MustBuild(stun.NewType(stun.MethodBinding, stun.ClassIndication)).Raw,
 		nominates.Raw, late.Raw, noHalves.Raw, allocate.Raw,

@@ -227,7 +227,7 @@ func (m *Mux) Close() error {
 			}
 		}
 	}
-	_ = m.group.WaitTasks(context.Background())
+	_ = m.group.WaitTasks(context.WithoutCancel(m.group.Context())) // which has ended
 
 	return errors.Join(errs...)
 }
