@@ -45,7 +45,7 @@ func serveTheOther(ctx context.Context, out *screen.Screen, opts *options) (left
 	if err != nil {
 		return 0, err
 	}
-	defer func() {
+	defer func() { //nolint:contextcheck // life has ended
 		end()
 		err = errors.Join(err, s.close())
 	}()

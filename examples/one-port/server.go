@@ -278,7 +278,7 @@ func serve(ctx context.Context, out *screen.Screen, opts *options) error {
 		return err
 	}
 	if err = s.listen(ctx, opts.addr, cancel); err != nil {
-		return errors.Join(err, s.mux.Close())
+		return errors.Join(err, s.mux.Close()) //nolint:contextcheck // it waits for nobody else
 	}
 	out.Line("in another terminal: go run ./examples/one-port -connect %s", s.url)
 	tick := time.NewTicker(time.Second / 2)
@@ -298,5 +298,5 @@ func serve(ctx context.Context, out *screen.Screen, opts *options) error {
 	}
 	cancel(nil)
 
-	return errors.Join(context.Cause(ctx), s.close())
+	return errors.Join(context.Cause(ctx), s.close()) //nolint:contextcheck // ctx has ended
 }
