@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"slices"
 	"syscall"
 )
 
@@ -44,7 +45,7 @@ func ListenUDPMux(port uint16, settings UDPMuxSettings) (*UDPMux, error) {
 	var sockets []net.PacketConn
 	for range portTries {
 		sockets, err = settings.listenOn(hosts, port)
-		if err == nil || port != 0 || !errors.Is(err, syscall.EADDRINUSE) {
+		if err == nil || port != 0 || !isErrno(err, syscall.EADDRINUSE, windowsInUse) {
 			break
 		}
 	}
@@ -74,7 +75,7 @@ func (s *UDPMuxSettings) listenOn(hosts []netip.Addr, port uint16) (sockets []ne
 		}
 		socket, err := network.ListenUDP(family, net.UDPAddrFromAddrPort(netip.AddrPortFrom(host, port)))
 		switch {
-		case errors.Is(err, syscall.EADDRNOTAVAIL):
+		case isErrno(err, syscall.EADDRNOTAVAIL, windowsNotAvailable):
 			failed = err
 
 			continue
@@ -96,6 +97,16 @@ func (s *UDPMuxSettings) listenOn(hosts []netip.Addr, port uint16) (sockets []ne
 	}
 
 	return sockets, nil
+}
+
+// Windows has numbers of its own for what the syscall package names.
+const (
+	windowsInUse        = syscall.Errno(10048) // WSAEADDRINUSE
+	windowsNotAvailable = syscall.Errno(10049) // WSAEADDRNOTAVAIL
+)
+
+func isErrno(err error, either ...syscall.Errno) bool {
+	return slices.ContainsFunc(either, func(e syscall.Errno) bool { return errors.Is(err, e) })
 }
 
 func closeSockets(sockets []net.PacketConn) error {
