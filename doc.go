@@ -314,6 +314,28 @@
 //	SyntaxError (ICE servers)        ErrInvalidArgument
 //	OperationError                   ErrInvalidArgument
 //
+// # One port
+//
+// A [UDPMux] has the host candidates of any number of connections on one UDP
+// port. A server makes one with [ListenUDPMux], puts it into
+// ICESettings.UDPMux of the API that makes its connections, and closes it when
+// they have ended. The settings of host candidates hold for its addresses:
+// NetworkTypes, InterfaceFilter, IPFilter and IncludeLoopback.
+//
+// Checks find their connection by its credentials, and all else by the
+// address that it comes from. An address is a connection's from its first check
+// with the right password on; another connection takes it over on a check that
+// nominates it, provided that the address answers a check as well. What comes
+// for nobody is dropped, counted by [UDPMux.Stats], and leaves nothing behind. A
+// connection keeps 16 packets while no check of it has been answered, and then
+// up to 512 packets and 512 KiB that its agent has not read. It has 64 remote
+// addresses on a socket at most, and ending one takes the same time however
+// many there are.
+//
+// Any other ice.UDPMux works too. What it sends goes through a queue of 128
+// packets for each candidate, so that a write that blocks there holds up neither
+// the agent nor its end.
+//
 // # Errors
 //
 // An error is an [*Error], which names the operation ("dtls start") and wraps
@@ -397,6 +419,12 @@
 //   - NewDataChannel may be called before the association is there; pion: an
 //     error.
 //   - The logger factory given to the function NewICETransport is not used.
+//   - NewICEUDPMux returns a *UDPMux; pion: an *ice.UDPMuxDefault. Of its
+//     addresses those are candidates that IPFilter, InterfaceFilter and
+//     NetworkTypes allow; pion: all of them. Data from an address is taken when
+//     a check from there was answered; pion: once something was sent there. An
+//     agent whose ufrag another one on the mux has gets no candidates there;
+//     pion: the two get each other's packets.
 //
 // Life:
 //
