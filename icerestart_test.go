@@ -131,6 +131,7 @@ func TestI5_NothingIsLostInRestarts(t *testing.T) {
 		assert.Equal(t, 1, network.OpenSockets(0), "those of earlier agents are closed")
 		stats := a.ice.Stats()
 		assert.Greater(t, stats.BytesSent, uint64(sent[0]), "counted over all agents")
+		assert.Greater(t, int(stats.PacketsSent), sent[0]/2, "these, too")
 		requireNothingLeft(t, network, a, b)
 	})
 }

@@ -18,8 +18,20 @@ import (
 // the way.
 const drainTime = 3 * time.Second
 
-// traffic counts the bytes of agents that are closed.
-type traffic struct{ sent, received uint64 }
+// traffic counts the bytes and packets of agents that are closed.
+type traffic struct {
+	sent, received uint64
+	packets        uint32 // sent
+}
+
+// packetsSent counts those of all pairs that an agent still has.
+func packetsSent(agent *ice.Agent) (packets uint32) {
+	for _, pair := range agent.GetCandidatePairsStats() {
+		packets += pair.PacketsSent
+	}
+
+	return packets
+}
 
 // Restart looks for another path to the peer, as after a change of the network:
 // it gathers anew, and returns the new parameters when all candidates are
@@ -30,7 +42,8 @@ type traffic struct{ sent, received uint64 }
 //
 // Until a pair of the new candidates is nominated, packets go over the old one;
 // nothing above notices. A restart that is not answered, or finds no path,
-// changes nothing. A failed transport that waits for a restart
+// changes nothing. OnSelectedCandidatePairChange tells when the new one is in use.
+// A failed transport that waits for a restart
 // (ICESettings.FailedGrace) is connected again by it. A second Restart takes the
 // place of the first.
 //
@@ -222,11 +235,13 @@ func (t *ICETransport) switchTo(agent *iceAgent) {
 
 // retire closes an agent that is not used any more, and keeps what it counted.
 func (t *ICETransport) retire(agent, inUse *iceAgent) {
+	packets := packetsSent(agent.Agent)
 	t.gatherer.release(agent, inUse)
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
 	t.former = slices.DeleteFunc(t.former, func(a *iceAgent) bool { return a == agent })
 	t.past.add(agent.conn)
+	t.past.packets += packets
 }
 
 func (n *traffic) add(conn *ice.Conn) {

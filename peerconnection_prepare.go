@@ -103,6 +103,9 @@ func (pc *PeerConnection) prepareRemote(desc SessionDescription) (*prepared, err
 	n := pc.negotiation // a look
 	pc.life.mu.Unlock()
 	p := &prepared{at: n.position(), set: descriptionSet{local: false, sdp: desc.Type}}
+	if desc == (SessionDescription{}) {
+		return nil, refuse(op, ErrInvalidArgument, "the description is empty: it has no type and no SDP")
+	}
 	if !sdpTypes.has(desc.Type) {
 		return nil, refuse(op, ErrInvalidArgument, "type %d", desc.Type)
 	}
