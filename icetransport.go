@@ -278,18 +278,23 @@ func (t *ICETransport) failure() error {
 	return fmt.Errorf("%w: %d local and %d remote candidates", ErrICEFailed, local, remote)
 }
 
-// attach notes the connection of an agent. That of the first one makes the path.
+// attach notes the connection of an agent. That of the first one makes the path;
+// that of a restart takes it over if the agent was faster, and is connected.
 func (t *ICETransport) attach(agent *iceAgent, conn *ice.Conn) {
 	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
 	agent.conn = conn
-	if t.mux != nil {
-		return
+	connected := agent.state == ICETransportStateConnected
+	first := t.mux == nil
+	if first {
+		t.carrier = handover.New(conn)
+		t.mux = mux.New(t.carrier)
+		if t.valid {
+			t.readyLocked()
+		}
 	}
-	t.carrier = handover.New(conn)
-	t.mux = mux.New(t.carrier)
-	if t.valid {
-		t.readyLocked()
+	t.life.mu.Unlock()
+	if connected && !first {
+		t.switchTo(agent)
 	}
 }
 

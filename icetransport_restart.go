@@ -200,22 +200,22 @@ func (t *ICETransport) drop(agent *iceAgent) {
 }
 
 // switchTo makes the agent of a restart, which has nominated a pair, the one in
-// use. It runs on the agent's notifier.
+// use. It runs on the agent's notifier, or in attach, whichever comes last.
 func (t *ICETransport) switchTo(agent *iceAgent) {
 	t.life.mu.Lock()
-	if t.next != agent || t.life.group.Cause() != nil {
+	if t.next != agent || agent.conn == nil || t.life.group.Cause() != nil {
 		t.life.mu.Unlock()
 
 		return
 	}
-	before := t.agent
+	before, conn := t.agent, agent.conn
 	t.agent, t.next, t.early = agent, nil, nil
 	t.former = append(t.former, before)
 	if agent.pair != nil {
 		t.postPairLocked(agent.pair)
 	}
 	t.life.mu.Unlock()
-	drain := t.carrier.Switch(agent.conn)
+	drain := t.carrier.Switch(conn)
 	t.updateState()
 	t.watchConsent(agent)
 	done := t.life.group.Context().Done()
