@@ -44,7 +44,7 @@ type ICETransport struct {
 	former    []*iceAgent    // that still receive what was on the way
 	past      traffic        // of those that do no more
 	role      ICERole
-	started   bool
+	started   bool           // somebody may start it, and has not been refused
 	carrier   *handover.Path // of packets, also when the agent is replaced
 	mux       *mux.Mux
 	claimed   bool      // by a DTLS transport
@@ -103,24 +103,23 @@ func (t *ICETransport) adopt(op string, g *ICEGatherer) error {
 	if err := g.claim(); err != nil {
 		return opError(op, err)
 	}
+	check := t.onCheck
+	agent := g.agent()
+	agent.check.Store(&check)
 	t.life.mu.Lock()
 	ended := t.life.state == ICETransportStateClosed
 	own := t.life.events
 	if !ended {
-		t.gatherer, t.life.events = g, g.life.events
+		t.gatherer, t.agent, t.life.events = g, agent, g.life.events
 	}
 	t.life.mu.Unlock()
 	if ended { // it was stopped meanwhile, and closes no gatherer any more
+		agent.check.Store(nil)
 		g.disclaim()
 
 		return refuse(op, ErrInvalidState, "%w", t.life.endCause())
 	}
 	own.Forward(g.life.events)
-
-	check := t.onCheck
-	agent := g.agent()
-	agent.check.Store(&check)
-	t.life.set(func() { t.agent = agent })
 	t.life.group.Follow(g.life.group, lifecycle.Follower{
 		End: func(cause error) {
 			// One that has ended is closing the gatherer just now, and a
@@ -212,7 +211,7 @@ func (t *ICETransport) begin(
 
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	t.role, t.agent.remote = asked, params
+	t.role, t.agent.started, t.agent.remote = asked, true, params
 	if !t.life.moveLocked(ICETransportStateChecking) {
 		return refuse(op, ErrInvalidState, "%w", t.life.causeOr(ErrClosed))
 	}
@@ -514,7 +513,7 @@ func (t *ICETransport) GetRemoteParameters() (ICEParameters, error) {
 	}
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	if !t.started {
+	if t.agent == nil || !t.agent.started {
 		return ICEParameters{}, refuse(op, ErrInvalidState, "not started")
 	}
 
