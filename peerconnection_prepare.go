@@ -86,6 +86,9 @@ func (pc *PeerConnection) prepareLocal(desc SessionDescription) (*prepared, erro
 		return nil, refuse(op, ErrInvalidModification, "no %v was created", typ)
 	case desc.SDP != created.SDP:
 		return nil, refuse(op, ErrInvalidModification, "it is not the %v that was created last", typ)
+	case !n.isOurs(created.values):
+		// A restart has begun or was given up while it was created.
+		return nil, refuse(op, ErrInvalidModification, "the ICE credentials of the %v count no more", typ)
 	}
 	p.description = &description{SessionDescription{typ, created.SDP}, created.values}
 	if typ == SDPTypeOffer || n.pendingRemote == nil {
