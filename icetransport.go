@@ -52,7 +52,7 @@ type ICETransport struct {
 	peerRules bool      // a check has told that the peer is the controlling side
 	isReady   bool      // ready is closed
 	isSettled bool      // settled is
-	heard     time.Time // the last check of the peer's before that, or the start
+	heard     time.Time // when the last check of the peer's came, at first the start; until ready
 	stopGrace func() bool
 	stopLook  func() bool // of the consent
 	onPair    func(*ICECandidatePair)

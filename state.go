@@ -350,7 +350,7 @@ const (
 	PeerConnectionStateConnected    PeerConnectionState = 3 // all of ICE and DTLS is connected or closed
 	PeerConnectionStateDisconnected PeerConnectionState = 4 // an ICE transport is disconnected
 	PeerConnectionStateFailed       PeerConnectionState = 5 // an ICE or DTLS transport failed
-	PeerConnectionStateClosed       PeerConnectionState = 6 // Close was called
+	PeerConnectionStateClosed       PeerConnectionState = 6 // over: by Close, or with its DTLS transport
 )
 
 var peerConnectionStates = names[PeerConnectionState]{"PeerConnectionState", []string{
