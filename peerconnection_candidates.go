@@ -328,10 +328,7 @@ func (n *negotiation) keep(c remoteCandidate) {
 }
 
 // forgetPeer drops the candidates of an offer of the peer's that was taken back.
-func (n *negotiation) forgetPeer(remote bool) {
-	if !remote {
-		return
-	}
+func (n *negotiation) forgetPeer() {
 	if n.remote() == nil {
 		n.candidates = nil
 
