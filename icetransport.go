@@ -341,11 +341,9 @@ func (t *ICETransport) updateState() {
 		t.settledLocked()
 		t.readyLocked()
 	}
-	stopGrace := t.stopGrace
+	var stopGrace func() bool
 	if moved && before == ICETransportStateFailed {
-		t.stopGrace = nil
-	} else {
-		stopGrace = nil
+		stopGrace, t.stopGrace = t.stopGrace, nil
 	}
 	t.life.mu.Unlock()
 	if stopGrace != nil {

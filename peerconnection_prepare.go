@@ -17,8 +17,8 @@ type prepared struct {
 
 	at     position // where the negotiation was when it was looked at
 	set    descriptionSet
-	remote remoteParameters // of an answer, on either side
-	starts bool             // the transports, which have not been started
+	starts bool             // an answer that has a path: the transports may have to be started
+	remote remoteParameters // with which, the peer's
 }
 
 // position is where a negotiation is: what decides whether a description may be
@@ -137,16 +137,16 @@ func (pc *PeerConnection) prepareRemote(desc SessionDescription) (*prepared, err
 	if err != nil {
 		return nil, refuse(op, ErrInvalidArgument, "%w", err)
 	}
+	if desc.Type != SDPTypeOffer {
+		return p, p.prepareStart(op, &n, values)
+	}
 	if path, _, _, live := values.Path(); live { // what is rejected as a whole has no parameters
-		if p.remote, err = remoteParametersOf(values, path); err != nil {
+		if _, err = remoteParametersOf(values, path); err != nil {
 			return nil, refuse(op, ErrInvalidArgument, "%w", err)
 		}
 	}
-	if desc.Type == SDPTypeOffer {
-		return p, nil
-	}
 
-	return p, p.prepareStart(op, &n, values)
+	return p, nil
 }
 
 // syntaxError gives a parser's error its public type.
