@@ -80,7 +80,7 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 		n.gatherLocked(p.values, &e)
 	}
 	if !p.set.local && p.description != nil {
-		pc.takeCandidatesLocked(p.description)
+		n.take(p.candidates, pc.api.settings.ICE.MaxRemoteCandidates)
 	}
 	if p.starts {
 		if p.set.local {

@@ -19,6 +19,8 @@ type prepared struct {
 	set    descriptionSet
 	starts bool             // an answer that has a path: the transports may have to be started
 	remote remoteParameters // with which, the peer's
+
+	candidates []remoteCandidate // of a description of the peer's
 }
 
 // position is where a negotiation is: what decides whether a description may be
@@ -137,6 +139,7 @@ func (pc *PeerConnection) prepareRemote(desc SessionDescription) (*prepared, err
 	if err != nil {
 		return nil, refuse(op, ErrInvalidArgument, "%w", err)
 	}
+	p.candidates = pc.candidatesOf(values)
 	if desc.Type != SDPTypeOffer {
 		return p, p.prepareStart(op, &n, values)
 	}
