@@ -74,8 +74,12 @@ func (g *ICEGatherer) setServers(op string, servers []ICEServer) error {
 	if g.settings.ICE.Lite && len(urls) > 0 {
 		return refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", len(urls))
 	}
-	if err = g.agent().UpdateOptions(ice.WithUrls(urls)); err != nil {
-		return opError(op, g.closedError(err))
+	err = g.agent().UpdateOptions(ice.WithUrls(urls))
+	if cause := g.life.group.Cause(); cause != nil {
+		return opError(op, cause)
+	}
+	if err != nil && !errors.Is(err, ice.ErrClosed) { // an agent that has lost its peer's consent is closed
+		return opError(op, err)
 	}
 	g.dialer.setServers(urls)
 	g.life.mu.Lock()
@@ -106,14 +110,18 @@ func (g *ICEGatherer) GatherContext(ctx context.Context) ([]ICECandidate, error)
 	if ctx == nil {
 		return nil, refuse(op, ErrInvalidArgument, "nil context")
 	}
+	if err := g.alive().usable(op); err != nil {
+		return nil, err
+	}
+	agent := g.agent() // a restart has another
 	if err := g.gather(op); err != nil {
 		return nil, err
 	}
 	_, err := g.life.await(ctx, op, ICEGathererStateComplete)
-	if err != nil && g.life.group.Cause() == nil {
+	if err != nil && g.life.group.Cause() == nil && g.agent() == agent {
 		g.complete()
 	}
-	candidates, _ := g.GetLocalCandidates()
+	candidates, _ := g.gatheredBy(agent.params.UsernameFragment)
 
 	return candidates, err
 }

@@ -37,8 +37,8 @@ type iceAgent struct {
 	expired bool              // and was not renewed
 }
 
-// newAgent makes an agent, with new credentials if anew is set, and the newest
-// of the gatherer then.
+// newAgent makes an agent, with new credentials if anew is set. That of a restart
+// does nothing before gatherAnew.
 func (g *ICEGatherer) newAgent(op string, urls []*stun.URI, anew bool) (*iceAgent, error) {
 	options, err := g.settings.iceAgentOptions(urls, g.policy)
 	if err != nil {
@@ -66,8 +66,10 @@ func (g *ICEGatherer) newAgent(op string, urls []*stun.URI, anew bool) (*iceAgen
 	g.life.mu.Lock()
 	ended := g.life.state == ICEGathererStateClosed
 	if !ended {
-		g.newest = a
 		g.agents = append(g.agents, a)
+		if !anew { // or it is when it gathers
+			g.newest = a
+		}
 	}
 	g.life.mu.Unlock()
 	if ended {
@@ -77,14 +79,17 @@ func (g *ICEGatherer) newAgent(op string, urls []*stun.URI, anew bool) (*iceAgen
 	return a, nil
 }
 
-// gatherAnew has the newest agent gather. What another one still gathers is not
-// told any more.
+// gatherAnew has an agent gather, which is the newest then. What another one still
+// gathers is not told any more.
 func (g *ICEGatherer) gatherAnew(op string, a *iceAgent) error {
 	g.life.mu.Lock()
 	if g.life.state == ICEGathererStateGathering && g.life.moveLocked(ICEGathererStateComplete) {
 		g.postCandidateLocked(nil)
 	}
-	ok := g.newest == a && g.life.moveLocked(ICEGathererStateGathering)
+	ok := slices.Contains(g.agents, a) && g.life.moveLocked(ICEGathererStateGathering)
+	if ok {
+		g.newest = a
+	}
 	state := g.life.state
 	g.life.mu.Unlock()
 	if !ok {

@@ -273,7 +273,7 @@ func TestI5_NominatedBeforeTheConnectionIsKnown(t *testing.T) {
 		connect(t, a, b)
 		from, to := channelPair(t, a, b, DataChannelParameters{Ordered: true})
 		before := agentOf(a)
-		agent, err := a.ice.prepareRestart("test")
+		agent, err := a.ice.prepareRestart("test", false)
 		require.NoError(t, err)
 		a.ice.onAgentState(agent, ice.ConnectionStateConnected)
 		require.Same(t, before, agentOf(a))

@@ -157,6 +157,11 @@ func (t *ICETransport) StartContext(
 		return err
 	}
 
+	return t.proceed(ctx, op, params)
+}
+
+// proceed is StartContext after begin.
+func (t *ICETransport) proceed(ctx context.Context, op string, params ICEParameters) error {
 	return t.life.start(ctx, op,
 		func(cause error) { t.end(cause, ICETransportStateClosed) },
 		func() error { return t.connect(ctx, params) })

@@ -101,6 +101,11 @@ func (t *ICETransport) onAgentState(agent *iceAgent, agentState ice.ConnectionSt
 		agent.awaitChecks()
 	}
 	t.life.mu.Lock()
+	if agent.expired { // it is being closed
+		t.life.mu.Unlock()
+
+		return
+	}
 	agent.state = state
 	isNext := agent == t.next
 	t.life.mu.Unlock()
@@ -123,12 +128,15 @@ func (t *ICETransport) onAgentState(agent *iceAgent, agentState ice.ConnectionSt
 // restart may come late: what it was is looked at anew.
 func (t *ICETransport) updateState() {
 	t.life.mu.Lock()
+	before := t.life.state
 	state := t.agent.state
-	if t.next != nil && t.next.state == ICETransportStateChecking &&
+	if t.next != nil && t.next.started &&
 		(state == ICETransportStateDisconnected || state == ICETransportStateFailed) {
+		if t.life.group.Cause() == nil && before == ICETransportStateConnected {
+			t.life.moveLocked(state) // which is told first
+		}
 		state = ICETransportStateChecking
 	}
-	before := t.life.state
 	moved := t.life.group.Cause() == nil && t.life.moveLocked(state)
 	if moved && state == ICETransportStateConnected {
 		t.settleRoleLocked()

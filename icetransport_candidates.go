@@ -41,9 +41,9 @@ var errManyEarly = errors.New("too many candidates before the parameters")
 
 // addCandidates gives each candidate to the agent it belongs to.
 func (t *ICETransport) addCandidates(op string, g *ICEGatherer, candidates []ICECandidate) error {
-	var now, next []ICECandidate
+	var now, next, early []ICECandidate
 	t.life.mu.Lock()
-	agent, restart := t.agent, t.next
+	agent, restart, waiting := t.agent, t.next, len(t.early)
 	for _, candidate := range candidates {
 		ufrag, _ := candidate.extension("ufrag")
 		switch {
@@ -53,20 +53,36 @@ func (t *ICETransport) addCandidates(op string, g *ICEGatherer, candidates []ICE
 			next = append(next, candidate)
 		case restart.started || ufrag == "":
 			now = append(now, candidate)
-		case len(t.early) >= g.settings.ICE.MaxRemoteCandidates:
-			t.life.mu.Unlock()
-
-			return refuse(op, ErrInvalidState, "%w", errManyEarly)
 		default:
-			t.early = append(t.early, candidate)
+			early = append(early, candidate)
 		}
 	}
 	t.life.mu.Unlock()
-	if err := g.addRemotes(op, agent, now); err != nil || len(next) == 0 {
-		return err
+	if len(early) > 0 && waiting+len(early) > g.settings.ICE.MaxRemoteCandidates {
+		return refuse(op, ErrInvalidState, "%w", errManyEarly)
+	}
+	for i := range early {
+		if _, err := restart.checkRemote(op, &early[i]); err != nil {
+			return err
+		}
+	}
+	for _, part := range []struct {
+		agent      *iceAgent
+		candidates []ICECandidate
+	}{{agent, now}, {restart, next}} {
+		if len(part.candidates) > 0 {
+			if err := g.addRemotes(op, part.agent, part.candidates); err != nil {
+				return err
+			}
+		}
+	}
+	t.life.mu.Lock()
+	defer t.life.mu.Unlock()
+	if t.next == restart && len(early) > 0 {
+		t.early = append(t.early, early...)
 	}
 
-	return g.addRemotes(op, restart, next)
+	return nil
 }
 
 // mayAdd returns the gatherer, whose agent takes candidates as long as the

@@ -39,6 +39,9 @@ func (t *ICETransport) watchConsent(agent *iceAgent) {
 		return
 	}
 	agent.watched = true
+	if t.stopLook != nil {
+		t.stopLook() // that of the agent before
+	}
 	now := time.Now()
 	t.nextLookLocked(agent, &consent{renewed: now, lastLook: now})
 }
@@ -75,7 +78,7 @@ func (t *ICETransport) lookForConsent(agent *iceAgent, c *consent) {
 	t.life.mu.Unlock()
 	if lost {
 		// Nothing is sent any more. What reads waits: a restart may bring a path.
-		t.carrier.Switch(handover.NewIdle(t.life.group.Context().Done()))
+		t.carrier.Leave(agent.conn, handover.NewIdle(t.life.group.Context().Done()))
 		packets := packetsSent(agent.Agent)
 		t.life.set(func() { t.past.packets += packets })
 		t.gatherer.release(agent, agent)

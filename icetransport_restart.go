@@ -2,6 +2,7 @@ package webrtc
 
 import (
 	"context"
+	"errors"
 	"slices"
 	"time"
 
@@ -47,8 +48,9 @@ func packetsSent(agent *ice.Agent) (packets uint32) {
 // (ICESettings.FailedGrace) is connected again by it. A second Restart takes the
 // place of the first.
 //
-// Errors: [ErrInvalidState] before the start and after the end. If ctx ends
-// first, its error and cause, and the restart is dropped.
+// Errors: [ErrInvalidState] before the start, after the end, and if another
+// restart has taken its place. If ctx ends first, its error and cause, and the
+// restart is dropped.
 func (t *ICETransport) Restart(ctx context.Context) (ICEParameters, error) {
 	const op = "ice restart"
 	if err := t.alive().usable(op); err != nil {
@@ -63,12 +65,18 @@ func (t *ICETransport) Restart(ctx context.Context) (ICEParameters, error) {
 	if ctx.Err() != nil {
 		return ICEParameters{}, opError(op, contextError(ctx))
 	}
-	agent, err := t.prepareRestart(op)
+	agent, err := t.prepareRestart(op, false)
 	if err != nil {
 		return ICEParameters{}, err
 	}
 	if err = t.gatherer.gatherAnew(op, agent); err == nil {
 		_, err = t.gatherer.life.await(ctx, op, ICEGathererStateComplete)
+	}
+	t.life.mu.Lock()
+	replaced := t.next != agent && t.agent != agent
+	t.life.mu.Unlock()
+	if err == nil && replaced {
+		err = refuse(op, ErrInvalidState, "%w", t.life.causeOr(errReplaced))
 	}
 	if err != nil {
 		t.drop(agent)
@@ -78,6 +86,8 @@ func (t *ICETransport) Restart(ctx context.Context) (ICEParameters, error) {
 
 	return agent.params, nil
 }
+
+var errReplaced = errors.New("another restart has taken its place")
 
 // SetRemoteParameters takes the peer's parameters of a restart, after Restart.
 // The checks begin.
@@ -101,6 +111,8 @@ func (t *ICETransport) SetRemoteParameters(params ICEParameters) error {
 		err = refuse(op, ErrInvalidState, "transport has ended: %w", t.life.group.Cause())
 	case agent == nil || agent.started:
 		err = refuse(op, ErrInvalidState, "no restart waits for parameters")
+	case t.mux == nil:
+		err = refuse(op, ErrInvalidState, "the start has only begun")
 	case params.UsernameFragment == t.agent.remote.UsernameFragment:
 		err = refuse(op, ErrInvalidArgument, "these are the parameters in use: the peer has not restarted")
 	default:
@@ -116,6 +128,7 @@ func (t *ICETransport) SetRemoteParameters(params ICEParameters) error {
 
 // runNext starts the agent of a restart, whose parameters are known.
 func (t *ICETransport) runNext(op string, agent *iceAgent) error {
+	t.updateState() // what has failed is checking from now on
 	if err := t.run(agent, agent.remote); err != nil {
 		t.drop(agent)
 
@@ -144,16 +157,17 @@ func (t *ICETransport) mayRestart(op string) error {
 	switch {
 	case t.life.group.Cause() != nil:
 		return refuse(op, ErrInvalidState, "transport has ended: %w", t.life.group.Cause())
-	case t.mux == nil:
+	case !t.started:
 		return refuse(op, ErrInvalidState, "transport is %v: %w", t.life.state, errNotStarted)
 	}
 
 	return nil
 }
 
-// prepareRestart makes the second agent, in place of one of an earlier restart.
-// It has its credentials, and does not gather yet.
-func (t *ICETransport) prepareRestart(op string) (*iceAgent, error) {
+// prepareRestart makes the second agent, in place of one of an earlier restart; or
+// returns that, with reuse, if it was not started. It has its credentials, and does
+// not gather yet.
+func (t *ICETransport) prepareRestart(op string, reuse bool) (*iceAgent, error) {
 	if err := t.mayRestart(op); err != nil {
 		return nil, err
 	}
@@ -170,10 +184,16 @@ func (t *ICETransport) prepareRestart(op string) (*iceAgent, error) {
 	t.life.mu.Lock()
 	before := t.next
 	ended := t.life.group.Cause() != nil
-	if !ended {
+	reuse = reuse && before != nil && !before.started
+	if !ended && !reuse {
 		t.next, t.early = agent, nil
 	}
 	t.life.mu.Unlock()
+	if reuse { // another call was faster
+		g.release(agent, before)
+
+		return before, nil
+	}
 	if ended { // the gatherer closes it
 		return nil, refuse(op, ErrInvalidState, "transport has ended: %w", t.life.group.Cause())
 	}
@@ -218,17 +238,18 @@ func (t *ICETransport) switchTo(agent *iceAgent) {
 	drain := t.carrier.Switch(conn)
 	t.updateState()
 	t.watchConsent(agent)
-	done := t.life.group.Context().Done()
+	retired := make(chan struct{})
 	if !before.expired { // nothing comes of one that is closed
-		t.life.group.Go(func() { drain(done) })
+		t.life.group.Go(func() { drain(retired) })
 	}
 	t.life.group.Go(func() {
 		timer := time.NewTimer(drainTime)
 		defer timer.Stop()
 		select {
 		case <-timer.C:
-		case <-done:
+		case <-t.life.group.Context().Done():
 		}
+		close(retired)
 		t.retire(before, agent)
 	})
 }

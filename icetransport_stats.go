@@ -189,12 +189,14 @@ func (t *ICETransport) look() (seen iceLook) {
 		seen.bytes.add(former.conn)
 	}
 	seen.former = slices.Clone(t.former)
+	expired := false
 	if agent != nil {
 		seen.bytes.add(agent.conn)
+		expired = agent.expired
 	}
 	t.life.mu.Unlock()
 	// The state is closed a moment before there is a cause.
-	if agent != nil && seen.state != ICETransportStateClosed && t.life.group.Cause() == nil {
+	if agent != nil && !expired && seen.state != ICETransportStateClosed && t.life.group.Cause() == nil {
 		seen.agent = agent.Agent
 	}
 

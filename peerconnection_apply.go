@@ -34,7 +34,8 @@ type effects struct {
 	drop       *iceAgent         // of a restart that was taken back
 	anew       *iceAgent         // of a restart, to gather
 	restart    *ICEParameters    // of the peer, with which that begins
-	start      *remoteParameters // the transports, nil if they run or have no path
+	start      *remoteParameters // transports, nil if all run or have no path
+	first      bool              // that of all of them
 	controls   bool              // our role in ICE
 	associate  bool              // SCTP, too
 	rejected   bool              // there will be no data channels
@@ -55,6 +56,7 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 	switch p.set.sdp {
 	case SDPTypeRollback:
 		*pending = nil
+		n.needed = false // or it is told again
 		if !p.set.local {
 			n.forgetPeer()
 		}
@@ -115,7 +117,7 @@ func (pc *PeerConnection) startLocked(p *prepared, e *effects) {
 		n.setup = oppositeSetup(path.Setup)
 	}
 	remote := p.remote
-	e.start = &remote
+	e.start, e.first = &remote, first
 	if first {
 		n.peer = jsep.Transport{
 			UsernameFragment: remote.ice.UsernameFragment, Password: remote.ice.Password, Fingerprints: remote.fingerprints,

@@ -17,6 +17,22 @@ type remoteCandidate struct {
 	init ICECandidateInit
 }
 
+// of returns the candidate with the ufrag that says which agent of the peer's it
+// belongs to: signaling may carry that beside the text, or leave it out, which
+// means the present one's.
+func (c remoteCandidate) of(present string) ICECandidate {
+	candidate := c.ICECandidate
+	if _, ok := candidate.extension("ufrag"); ok {
+		return candidate
+	}
+	if named := c.init.UsernameFragment; named != nil && *named != "" {
+		present = *named
+	}
+	candidate.extensions = strings.TrimSpace(candidate.extensions + " ufrag " + present)
+
+	return candidate
+}
+
 // OnICECandidate sets the handler that is told every local candidate, and nil
 // once after the last one. ToJSON makes of a candidate what AddICECandidate of
 // the peer takes. It may be nil.
@@ -196,12 +212,14 @@ func (pc *PeerConnection) AddICECandidate(candidate ICECandidateInit) error {
 	}
 	pc.life.mu.Lock()
 	now, err := pc.placeLocked(op, c)
+	ufrag := pc.negotiation.peer.UsernameFragment
 	pc.life.mu.Unlock()
 	if err != nil || !now || candidate.Candidate == "" {
 		return err
 	}
+	candidateOf := c.of(ufrag)
 
-	return pc.ice.AddRemoteCandidate(&c.ICECandidate)
+	return pc.ice.AddRemoteCandidate(&candidateOf)
 }
 
 // placeLocked refuses a candidate, keeps it, or tells to add it now.
@@ -374,7 +392,7 @@ func (n *negotiation) readyCandidates() []ICECandidate {
 		if n.awaits(c) {
 			return false
 		}
-		ready = append(ready, c.ICECandidate)
+		ready = append(ready, c.of(n.peer.UsernameFragment))
 
 		return true
 	})

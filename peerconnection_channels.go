@@ -27,8 +27,8 @@ func (pc *PeerConnection) wantData() {
 }
 
 // OnNegotiationNeeded sets the handler that is told that an offer has to be made.
-// It is told once, until a negotiation has been completed, on a goroutine of
-// its own: it may make the offer and wait. One that is set late is told at once
+// It is told once, until a negotiation has been completed or an offer taken back, on
+// a goroutine of its own, one call after the other: it may make the offer and wait. One that is set late is told at once
 // what nobody was. It may be nil.
 func (pc *PeerConnection) OnNegotiationNeeded(handler func()) {
 	pc.alive().set(func() {
@@ -74,15 +74,21 @@ func (n *negotiation) wantsNegotiation() bool {
 }
 
 // tellNeeded tells the handler, unless the program has begun to negotiate by
-// itself meanwhile.
+// itself meanwhile. One call comes after the other.
 func (pc *PeerConnection) tellNeeded() {
-	pc.life.mu.Lock()
-	n := &pc.negotiation
-	handler := pc.onNeeded
-	due := n.state == SignalingStateStable && n.needed && !n.told && handler != nil
-	n.told = n.told || due
-	pc.life.mu.Unlock()
-	if due {
+	for {
+		pc.life.mu.Lock()
+		n := &pc.negotiation
+		handler := pc.onNeeded
+		due := n.state == SignalingStateStable && n.needed && !n.told && !n.telling && handler != nil
+		if due {
+			n.told, n.telling = true, true
+		}
+		pc.life.mu.Unlock()
+		if !due {
+			return
+		}
 		handler()
+		pc.life.set(func() { n.telling = false })
 	}
 }

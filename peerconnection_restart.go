@@ -37,13 +37,15 @@ func (pc *PeerConnection) credentials(op string, typ SDPType, restart bool) (ICE
 	case n.anew != nil:
 		return n.anew.params, nil
 	}
-	agent, err := pc.ice.prepareRestart(op)
+	agent, err := pc.ice.prepareRestart(op, true)
 	if err != nil {
 		return ICEParameters{}, err
 	}
 	pc.life.mu.Lock()
 	defer pc.life.mu.Unlock()
-	pc.negotiation.anew, pc.negotiation.gathersAnew = agent, false
+	if pc.negotiation.anew != agent { // else another call was faster
+		pc.negotiation.anew, pc.negotiation.gathersAnew = agent, false
+	}
 
 	return agent.params, nil
 }

@@ -1,6 +1,9 @@
 package webrtc
 
-import "errors"
+import (
+	"context"
+	"errors"
+)
 
 // errDataRejected is why channels end that the peer does not want.
 var errDataRejected = errors.New("the peer has rejected data channels")
@@ -16,20 +19,15 @@ func (pc *PeerConnection) perform(e effects) error {
 	if e.drop != nil {
 		pc.ice.drop(e.drop)
 	}
+	var err error
 	if e.anew != nil {
-		if err := pc.gatherer.gatherAnew("peerconnection restart", e.anew); err != nil {
-			return err
-		}
+		err = pc.gatherer.gatherAnew("peerconnection restart", e.anew)
 	}
 	if e.restart != nil {
-		if err := pc.ice.SetRemoteParameters(*e.restart); err != nil {
-			return err
-		}
+		err = and(err, pc.ice.SetRemoteParameters(*e.restart))
 	}
 	if e.gather {
-		if err := pc.gatherer.Gather(); err != nil {
-			return err
-		}
+		err = and(err, pc.gatherer.Gather())
 	}
 	if e.rejected {
 		pc.sctp.end(opError("sctp", errDataRejected))
@@ -40,21 +38,30 @@ func (pc *PeerConnection) perform(e effects) error {
 		}
 	}
 	if e.start != nil {
-		pc.start(*e.start, e)
+		err = and(err, pc.start(*e.start, e))
+	}
+	if err != nil {
+		pc.log.Warnf("applying a description: %v", err)
+		pc.noteFailure(err)
 	}
 
-	return nil
+	return err
 }
 
 // start starts the transports that are not. They end with the connection, so
 // that no context is needed; each waits for the one below it.
-func (pc *PeerConnection) start(remote remoteParameters, e effects) {
-	if pc.ice.State() == ICETransportStateNew {
+func (pc *PeerConnection) start(remote remoteParameters, e effects) error {
+	if e.first {
+		const op = "ice start"
 		role := ICERoleControlled
 		if e.controls {
 			role = ICERoleControlling
 		}
-		pc.startTask(func() error { return pc.ice.Start(nil, remote.ice, &role) })
+		ctx := context.Background()
+		if err := pc.ice.begin(ctx, op, nil, remote.ice, &role); err != nil {
+			return err
+		}
+		pc.startTask(func() error { return pc.ice.proceed(ctx, op, remote.ice) })
 		// The handshake's time counts from the first valid pair.
 		pc.startTask(func() error {
 			select {
@@ -79,6 +86,8 @@ func (pc *PeerConnection) start(remote remoteParameters, e effects) {
 			return err
 		})
 	}
+
+	return nil
 }
 
 // startTask runs a start beside the others, and keeps its error for Connect.

@@ -111,10 +111,10 @@ func (pc *PeerConnection) Connect(ctx context.Context) error {
 		switch cause := pc.life.group.Cause(); {
 		case cause != nil:
 			return ended(op, cause)
-		case t.failure != nil:
-			return opError(op, t.failure)
 		case connected:
 			return nil
+		case t.failure != nil:
+			return opError(op, t.failure)
 		}
 		select {
 		case <-changed:

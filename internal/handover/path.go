@@ -73,6 +73,21 @@ func (p *Path) Conn() Conn { return p.now.Load().conn }
 func (p *Path) Switch(to Conn) (drain func(done <-chan struct{})) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
+
+	return p.switchLocked(to)
+}
+
+// Leave is Switch if conn is the one that is used, and nothing otherwise. What
+// still comes on it is lost.
+func (p *Path) Leave(conn, to Conn) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.Conn() == conn {
+		p.switchLocked(to)
+	}
+}
+
+func (p *Path) switchLocked(to Conn) (drain func(done <-chan struct{})) {
 	before := p.now.Load()
 	p.now.Store(newTurn(to, before))
 	p.interrupted = false
