@@ -278,7 +278,7 @@ func (c ICECandidate) ToJSON() ICECandidateInit {
 		text = "candidate:"
 	}
 	out := ICECandidateInit{Candidate: text, SDPMid: &c.SDPMid, SDPMLineIndex: &c.SDPMLineIndex}
-	if ufrag, ok := c.extension("ufrag"); ok && err == nil {
+	if ufrag, ok := c.ufrag(); ok && err == nil {
 		out.UsernameFragment = &ufrag
 	}
 
@@ -338,10 +338,10 @@ func (c ICECandidate) extensionPairs() []string {
 	return tokens
 }
 
-// extension returns the value of an extension: ufrag, generation, network-id.
-func (c ICECandidate) extension(name string) (value string, ok bool) {
+// ufrag returns the ufrag of the candidate's agent, which is an extension.
+func (c ICECandidate) ufrag() (ufrag string, ok bool) {
 	for pairs := c.extensionPairs(); len(pairs) > 1; pairs = pairs[2:] {
-		if pairs[0] == name {
+		if pairs[0] == "ufrag" {
 			return pairs[1], true
 		}
 	}

@@ -33,6 +33,7 @@ type iceAgent struct {
 	conn    *ice.Conn
 	state   ICETransportState
 	pair    *ICECandidatePair // selected before the agent was the one in use
+	dropped atomic.Bool       // its restart was taken back
 	watched bool              // its consent is
 	expired bool              // and was not renewed
 }

@@ -45,7 +45,7 @@ func (t *ICETransport) addCandidates(op string, g *ICEGatherer, candidates []ICE
 	t.life.mu.Lock()
 	agent, restart, waiting := t.agent, t.next, len(t.early)
 	for _, candidate := range candidates {
-		ufrag, _ := candidate.extension("ufrag")
+		ufrag, _ := candidate.ufrag()
 		switch {
 		case restart == nil || (ufrag != "" && ufrag == agent.remote.UsernameFragment):
 			now = append(now, candidate)

@@ -136,7 +136,7 @@ func (t *ICETransport) runNext(op string, agent *iceAgent) error {
 	}
 	t.life.mu.Lock()
 	early := slices.DeleteFunc(t.early, func(c ICECandidate) bool {
-		ufrag, _ := c.extension("ufrag")
+		ufrag, _ := c.ufrag()
 
 		return ufrag != agent.remote.UsernameFragment
 	})
@@ -184,7 +184,7 @@ func (t *ICETransport) prepareRestart(op string, reuse bool) (*iceAgent, error) 
 	t.life.mu.Lock()
 	before := t.next
 	ended := t.life.group.Cause() != nil
-	reuse = reuse && before != nil && !before.started
+	reuse = reuse && before != nil && !before.started && !before.dropped.Load()
 	if !ended && !reuse {
 		t.next, t.early = agent, nil
 	}

@@ -22,7 +22,7 @@ type remoteCandidate struct {
 // means the present one's.
 func (c remoteCandidate) of(present string) ICECandidate {
 	candidate := c.ICECandidate
-	if _, ok := candidate.extension("ufrag"); ok {
+	if _, ok := candidate.ufrag(); ok {
 		return candidate
 	}
 	if named := c.init.UsernameFragment; named != nil && *named != "" {

@@ -74,6 +74,7 @@ func (n *negotiation) giveUpRestart(e *effects) {
 	if n.anew == nil {
 		return
 	}
+	n.anew.dropped.Store(true) // and is not used again, before it is closed
 	e.drop, n.anew, n.gathersAnew = n.anew, nil, false
 	n.createdOffer, n.createdAnswer = nil, nil
 }
