@@ -58,16 +58,25 @@ func (s ICEServer) urls() ([]*stun.URI, error) {
 	return parsed, nil
 }
 
+// serverURL is a URL as it was configured, and what it says.
+type serverURL struct {
+	*stun.URI
+
+	text string
+}
+
 // serverURLs are the URLs of all servers, in order, or the first reason that
 // one cannot be used.
-func serverURLs(servers []ICEServer) ([]*stun.URI, error) {
-	var all []*stun.URI
+func serverURLs(servers []ICEServer) ([]serverURL, error) {
+	var all []serverURL
 	for _, s := range servers {
 		urls, err := s.urls()
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, urls...)
+		for i, url := range urls {
+			all = append(all, serverURL{url, s.URLs[i]})
+		}
 	}
 
 	return all, nil
