@@ -24,6 +24,7 @@ var receivers = []any{
 	(*SCTPTransportState)(nil), (*DataChannelState)(nil), (*PeerConnectionState)(nil), (*SignalingState)(nil),
 	(*NetworkType)(nil), (*StatsTimestamp)(nil), (*DTLSTransportStats)(nil), (*StatsReport)(nil), (*Error)(nil),
 	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil), (*SCTPCapabilities)(nil), (*Listener)(nil),
+	(*ICECandidateError)(nil),
 }
 
 // fineOnZero return no error on a zero receiver, for zero arguments or those
@@ -33,7 +34,7 @@ var fineOnZero = []string{
 	"ICETransportState.MarshalText", "DTLSTransportState.MarshalText", "DataChannelState.MarshalText",
 	"ICETransportPolicy.MarshalJSON", "ICECredentialType.MarshalJSON", "SCTPCapabilities.MarshalJSON",
 	"SettingEngine.SetICEAddressRewriteRules", "SettingEngine.SetICERenomination",
-	"SettingEngine.SetEphemeralUDPPortRange", "Error.Unwrap", "DataLostError.Unwrap", "SDPSyntaxError.Unwrap",
+	"SettingEngine.SetEphemeralUDPPortRange", "Error.Unwrap", "DataLostError.Unwrap", "SDPSyntaxError.Unwrap", "ICECandidateError.Unwrap",
 	"SessionDescription.Unmarshal", "SDPType.MarshalJSON", "BundlePolicy.MarshalJSON", "RTCPMuxPolicy.MarshalJSON", "SDPSemantics.MarshalJSON",
 }
 

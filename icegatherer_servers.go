@@ -442,6 +442,17 @@ func (g *ICEGatherer) GetServerResults() ([]ICEServerResult, error) {
 	return results, nil
 }
 
+// nameServers notes which servers an agent's candidates come from.
+func (g *ICEGatherer) nameServers(a *iceAgent, candidates []ICECandidateStats) {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	for i := range candidates {
+		if url, ok := a.gathering.urls[candidates[i].ID]; ok {
+			candidates[i].URL = url
+		}
+	}
+}
+
 // OnLocalCandidateError sets the handler that is told when a STUN or TURN
 // server gives no candidate, and why. It may be nil.
 // https://www.w3.org/TR/webrtc/#event-icecandidateerror

@@ -97,6 +97,7 @@ func (t *ICETransport) report() (TransportStats, agentStats) {
 		return stats, agentStats{}
 	}
 	told := readAgent(seen.agent)
+	t.gatherer.nameServers(seen.of, told.candidates)
 	for _, pair := range told.pairs {
 		stats.PacketsSent += pair.PacketsSent
 	}
@@ -169,6 +170,7 @@ type iceLook struct {
 	bytes traffic    // of all agents
 	mux   *mux.Mux   // nil before the start
 	agent *ice.Agent // nil without a gatherer and after the end
+	of    *iceAgent  // the same
 }
 
 // look takes what the counters are read from, so that the lock is free again
@@ -189,7 +191,7 @@ func (t *ICETransport) look() (seen iceLook) {
 	t.life.mu.Unlock()
 	// The state is closed a moment before there is a cause.
 	if agent != nil && seen.state != ICETransportStateClosed && t.life.group.Cause() == nil {
-		seen.agent = agent.Agent
+		seen.agent, seen.of = agent.Agent, agent
 	}
 
 	return seen

@@ -169,6 +169,7 @@ func (c *Client) listen(r *Request) (net.PacketConn, error) {
 
 // Await runs a call of the program's, which may know no context and may call us
 // back, beside its caller. When ctx ends first, what it returns is discarded.
+// Like a handler it is waited for by none but who waits for everything.
 func Await[T any](
 	ctx context.Context, tasks *lifecycle.Group, call func() (T, error), discard func(T),
 ) (value T, err error) {
@@ -180,7 +181,7 @@ func Await[T any](
 		err   error
 	}
 	results := make(chan result)
-	tasks.Go(func() {
+	tasks.Handle(func() {
 		var r result
 		r.value, r.err = call()
 		select {
