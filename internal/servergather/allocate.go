@@ -12,6 +12,8 @@ import (
 
 	"github.com/pion/stun/v4"
 	"github.com/pion/turn/v5"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
 
 const (
@@ -61,14 +63,11 @@ func (c *Client) Allocate(ctx context.Context, r *Request) (*Relay, netip.AddrPo
 		return nil, netip.AddrPort{}, errors.Join(err, base.Close())
 	}
 	c.Tasks.Go(s.read)
-	conn, err := s.allocate(ctx)
+	conn, err := s.allocateWithin(ctx, c.Tasks)
 	if err != nil {
-		s.close()
-
 		return nil, netip.AddrPort{}, err
 	}
-	relay := newRelay(c.Tasks, s, conn)
-	s.carry(relay)
+	relay := s.relays(c.Tasks, conn)
 	r.At(Use)
 	relayed, err := s.check(conn, server, r)
 	if err != nil {
@@ -158,8 +157,9 @@ func (s *session) end() {
 	}
 }
 
-// carry makes a relay end with the session.
-func (s *session) carry(relay *Relay) {
+// relays makes a relay, which ends with the session and closes it.
+func (s *session) relays(tasks *lifecycle.Group, conn net.PacketConn) *Relay {
+	relay := newRelay(tasks, s, conn)
 	s.mu.Lock()
 	s.relay = relay
 	over := s.over
@@ -167,6 +167,8 @@ func (s *session) carry(relay *Relay) {
 	if over {
 		_ = relay.Close()
 	}
+
+	return relay
 }
 
 // note looks at the answers of which the module does not tell enough.
@@ -198,6 +200,59 @@ func (s *session) note(packet []byte) {
 			s.asked = false
 			close(s.released)
 		}
+	}
+}
+
+// allocateWithin is allocate until ctx ends. If the server has our credentials by
+// then, its answer is waited for a little longer, by a task, and what it has
+// allocated is released. If there is an error the session is closed, or will be.
+func (s *session) allocateWithin(ctx context.Context, tasks *lifecycle.Group) (net.PacketConn, error) {
+	type result struct {
+		conn net.PacketConn
+		err  error
+	}
+	results := make(chan result)
+	longer, giveUp := context.WithCancel(context.WithoutCancel(ctx))
+	tasks.Go(func() {
+		defer giveUp()
+		var r result
+		r.conn, r.err = s.allocate(longer)
+		if r.err != nil {
+			s.close()
+		}
+		select {
+		case results <- r:
+		case <-ctx.Done():
+			if r.err == nil {
+				_ = s.relays(tasks, r.conn).Close()
+			}
+		}
+	})
+	select {
+	case r := <-results:
+		return r.conn, r.err
+	case <-ctx.Done():
+	}
+	s.mu.Lock()
+	known := s.refused != nil && s.refused.Code == int(stun.CodeUnauthorized)
+	s.mu.Unlock()
+	if known {
+		tasks.Go(func() { wait(longer, releaseTime); giveUp() })
+	} else {
+		s.close()
+		giveUp()
+	}
+
+	return nil, ctx.Err()
+}
+
+// wait lets time pass, until ctx ends at the latest.
+func wait(ctx context.Context, d time.Duration) {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
 	}
 }
 
