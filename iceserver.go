@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/pion/stun/v4"
 )
@@ -87,8 +88,14 @@ func (s ICEServer) parseURL(text string) (*stun.URI, error) {
 	if err != nil {
 		return nil, err
 	}
-	if uri.Port < 1 || uri.Port > math.MaxUint16 {
+	_, query, _ := strings.Cut(text, "?")
+	switch {
+	case uri.Port < 1 || uri.Port > math.MaxUint16:
 		return nil, stun.ErrPort
+	case strings.ContainsAny(uri.Host, " /\\@") || strings.Contains(text, "#"):
+		return nil, stun.ErrHost
+	case strings.Contains(query, "&"):
+		return nil, stun.ErrInvalidQuery
 	}
 	if uri.Scheme != stun.SchemeTypeTURN && uri.Scheme != stun.SchemeTypeTURNS {
 		return uri, nil

@@ -40,7 +40,8 @@ type session struct {
 	mu       sync.Mutex
 	relay    *Relay
 	over     bool
-	refused  *ResponseError // the last that an Allocate was answered with
+	refused  *ResponseError // what an Allocate was answered with last, if it was
+	known    bool           // the server has our credentials, or is about to
 	lifetime time.Duration  // of the allocation, as the server has said it
 	asked    bool           // to release the allocation
 	released chan struct{}  // that was answered
@@ -190,11 +191,13 @@ func (s *session) note(packet []byte) {
 	defer s.mu.Unlock()
 	switch kind {
 	case allocateSuccess:
+		s.refused = nil
 		if value, err := m.Get(stun.AttrLifetime); err == nil && len(value) == 4 {
 			s.lifetime = time.Duration(binary.BigEndian.Uint32(value)) * time.Second
 		}
 	case allocateError:
 		s.refused = refusal(m)
+		s.known = s.known || s.refused.Code == int(stun.CodeUnauthorized)
 	default:
 		if s.asked {
 			s.asked = false
@@ -234,7 +237,7 @@ func (s *session) allocateWithin(ctx context.Context, tasks *lifecycle.Group) (n
 	case <-ctx.Done():
 	}
 	s.mu.Lock()
-	known := s.refused != nil && s.refused.Code == int(stun.CodeUnauthorized)
+	known := s.known
 	s.mu.Unlock()
 	if known {
 		tasks.Go(func() { wait(longer, releaseTime); giveUp() })
