@@ -41,7 +41,7 @@ func virtualTURN(t *testing.T, network *testnet.Network, port int, change func(*
 	}
 	server, err := turn.NewServer(config)
 	require.NoError(t, err)
-	t.Cleanup(func() { assert.NoError(t, server.Close()) })
+	t.Cleanup(func() { _ = server.Close() }) // a test may have closed it
 
 	return server
 }
