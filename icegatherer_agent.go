@@ -129,6 +129,8 @@ func (g *ICEGatherer) release(a, newest *iceAgent) {
 // closeAgent waits for the agent's goroutines, and before that for the questions
 // to servers, which heed their context. Those of them that run code of ours never
 // wait for anything but a lock that guards fields.
+//
+//nolint:contextcheck,nolintlint // the wait has an end of its own
 func (g *ICEGatherer) closeAgent(a *iceAgent) {
 	a.gathering.group.End(g.life.causeOr(ErrClosed))
 	_ = a.gathering.group.WaitTasks(context.Background())

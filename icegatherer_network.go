@@ -135,7 +135,7 @@ func (g *ICEGatherer) filteredAddresses() ([]localAddress, error) {
 		}
 		addrs, err := iface.Addrs()
 		if err != nil {
-			continue //nolint:nilerr // it may have gone meanwhile
+			continue // it may have gone meanwhile
 		}
 		for _, a := range addrs {
 			ip := interfaceIP(a)

@@ -62,6 +62,8 @@ func newQuestioning() questioning {
 }
 
 // begin has an agent gather, and the servers asked. The state is gathering.
+//
+//nolint:contextcheck,nolintlint // gathering has a context of its own, which GatherContext ends
 func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 	g.life.mu.Lock()
 	urls := g.urls
@@ -344,7 +346,7 @@ func (g *ICEGatherer) addFromServer(a *iceAgent, q *question, candidate ice.Cand
 	}
 	g.life.mu.Unlock()
 	if over {
-		return contextError(a.gathering.group.Context())
+		return a.gathering.group.Cause()
 	}
 	if err := a.AddVirtualCandidate(candidate, conn); err != nil {
 		return g.closedError(err)

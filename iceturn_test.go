@@ -199,7 +199,8 @@ func TestI10_TURN(t *testing.T) {
 		},
 		"TLS through a proxy": {
 			fmt.Sprintf("turns:127.0.0.1:%d", server.tls),
-			ICESettings{ProxyDialer: proxied, TURNRootCAs: server.authority}, "tls",
+			ICESettings{ProxyDialer: proxied, TURNRootCAs: server.authority},
+			"tls",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {

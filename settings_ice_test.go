@@ -220,7 +220,9 @@ func TestICEAgentOptions(t *testing.T) {
 			map[string]any{"udpMux": true, "tcpMux": true, "proxyDialer": false},
 		},
 		{
-			"servers are not the agent's", func(*SettingEngine) {}, []*stun.URI{turn}, ICETransportPolicyAll,
+			"servers are not the agent's", func(*SettingEngine) {},
+			[]*stun.URI{turn},
+			ICETransportPolicyAll,
 			map[string]any{"urls": 0},
 		},
 		{

@@ -76,8 +76,8 @@ func bind(conn net.PacketConn, server netip.AddrPort) (netip.AddrPort, error) {
 			if addrPort(from) != addrPort(to) {
 				continue
 			}
-			if mapped, err, ok := answer(buf[:n], request.TransactionID, server); ok {
-				return mapped, err
+			if m := answerTo(request, buf[:n]); m != nil {
+				return reflexive(m, server)
 			}
 		}
 	}
@@ -89,37 +89,39 @@ func isTimeout(err error) bool {
 	return errors.Is(err, os.ErrDeadlineExceeded) || (errors.As(err, &timeout) && timeout.Timeout())
 }
 
-// answer reads the answer to a request, if the packet is one.
-func answer(
-	packet []byte, id [stun.TransactionIDSize]byte, server netip.AddrPort,
-) (mapped netip.AddrPort, err error, ok bool) { //nolint:revive,staticcheck // ok comes after the result
+// answerTo returns the packet as the answer to a request, nil if it is none.
+func answerTo(request *stun.Message, packet []byte) *stun.Message {
 	m := &stun.Message{Raw: packet}
-	if !stun.IsMessage(packet) || m.Decode() != nil || m.TransactionID != id || m.Type.Method != stun.MethodBinding {
-		return netip.AddrPort{}, nil, false
-	}
-	switch m.Type.Class {
-	case stun.ClassErrorResponse:
-		return netip.AddrPort{}, refusal(m), true
-	case stun.ClassSuccessResponse:
-		var address stun.XORMappedAddress
-		if err = address.GetFrom(m); err != nil {
-			// Servers of RFC 3489 know no other.
-			var old stun.MappedAddress
-			if old.GetFrom(m) != nil {
-				return netip.AddrPort{}, err, true
-			}
-			address.IP, address.Port = old.IP, old.Port
-		}
-		mapped, err = usable(address.IP, address.Port, server)
-		if err == nil && mapped.Addr().Is4() != server.Addr().Is4() {
-			err = errMapped
-		}
-
-		return mapped, err, true
-	case stun.ClassRequest, stun.ClassIndication:
+	isAnswer := stun.IsMessage(packet) && m.Decode() == nil &&
+		m.TransactionID == request.TransactionID && m.Type.Method == request.Type.Method &&
+		(m.Type.Class == stun.ClassSuccessResponse || m.Type.Class == stun.ClassErrorResponse)
+	if !isAnswer {
+		return nil
 	}
 
-	return netip.AddrPort{}, nil, false
+	return m
+}
+
+// reflexive reads our address from an answer.
+func reflexive(m *stun.Message, server netip.AddrPort) (netip.AddrPort, error) {
+	if m.Type.Class == stun.ClassErrorResponse {
+		return netip.AddrPort{}, refusal(m)
+	}
+	var address stun.XORMappedAddress
+	if err := address.GetFrom(m); err != nil {
+		// Servers of RFC 3489 know no other.
+		var old stun.MappedAddress
+		if old.GetFrom(m) != nil {
+			return netip.AddrPort{}, err
+		}
+		address.IP, address.Port = old.IP, old.Port
+	}
+	mapped, err := usable(address.IP, address.Port, server)
+	if err == nil && mapped.Addr().Is4() != server.Addr().Is4() {
+		err = errMapped
+	}
+
+	return mapped, err
 }
 
 // refusal is what an error response says.

@@ -27,13 +27,17 @@ func FuzzAnswer(f *testing.F) {
 	} {
 		f.Add(m.Raw)
 	}
+	request := stun.MustBuild(stun.NewTransactionIDSetter(id), stun.BindingRequest)
 	f.Fuzz(func(t *testing.T, packet []byte) {
-		mapped, err, ok := answer(packet, id, server)
-		if ok && err == nil {
+		(&session{}).note(packet)
+		if m := answerTo(request, packet); m != nil {
+			mapped, err := reflexive(m, server)
+			if err != nil {
+				return
+			}
 			require.True(t, mapped.IsValid())
 			require.NotZero(t, mapped.Port())
 			require.False(t, mapped.Addr().IsUnspecified() || mapped.Addr().IsLoopback() || mapped.Addr().IsMulticast())
 		}
-		(&session{}).note(packet)
 	})
 }

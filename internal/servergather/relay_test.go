@@ -114,6 +114,7 @@ func TestI12_QueuedBytes(t *testing.T) {
 			_, err := r.WriteTo(make([]byte, 8000), somePeer)
 			require.NoError(t, err)
 		}
+		synctest.Wait()
 		require.LessOrEqual(t, r.bytes, maxWaitingBytes)
 		require.NotZero(t, r.Lost())
 		close(conn.answer)
@@ -153,8 +154,8 @@ func TestL11_CloseWhileAPermissionIsAsked(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		conn, tasks := newBlockingConn(), lifecycle.NewGroup()
 		ended := make(chan struct{})
-		close(ended)                                           // nothing to wait for
-		client, err := net.ListenPacket("udp4", "127.0.0.1:0") //nolint:noctx // only to be closed
+		close(ended) // nothing to wait for
+		client, err := net.ListenPacket("udp4", "127.0.0.1:0")
 		require.NoError(t, err)
 		s := &session{base: client, ended: ended, released: make(chan struct{})}
 		c := &Client{Tasks: tasks}
