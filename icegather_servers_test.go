@@ -362,6 +362,12 @@ func TestI10_TURNCredentials(t *testing.T) {
 		require.Equal(t, ICEGatherStepCredentials, results[0].Step)
 		require.ErrorIs(t, results[0].Err, refused)
 
+		answer = func(context.Context) (string, string, error) { return "", "", a.gatherer.Close() }
+		_ = a.ice.Stop()
+		a.useServers(t, ICETransportPolicyRelay, virtualURL)
+		_, err := a.gatherer.GatherContext(t.Context())
+		require.ErrorIs(t, err, ErrClosed)
+
 		leave := make(chan struct{})
 		defer close(leave)
 		answer = func(context.Context) (string, string, error) { <-leave; return "", "", nil } //nolint:nlreturn // short
