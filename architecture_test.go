@@ -29,7 +29,7 @@ var fileOrder = []string{
 	"state.go",
 	"parameters*.go icecandidate.go iceserver.go stats*.go", // plain values, made of one another
 	"certificate.go",
-	"icemux.go",
+	"icemux*.go",
 	"settings*.go",
 	"api.go",
 	"life.go",

@@ -523,7 +523,7 @@ func TestConnectMeansThatChannelsAreOpen(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		a, b, network := peers(t)
 		var channels []*DataChannel
-		for range 200 {
+		for range 100 { // fewer than AcceptBacklog
 			c, err := a.CreateDataChannel("early", nil)
 			require.NoError(t, err)
 			channels = append(channels, c)

@@ -196,7 +196,7 @@ var refuseReceiversOnly = []string{
 	"ICETransport.Stop", "ICETransport.GracefulStop", "ICETransport.GetSelectedCandidatePair",
 	"DTLSTransport.Stop", "DTLSTransport.GracefulStop", "DTLSTransport.GetLocalParameters",
 	"SCTPTransport.Stop", "SCTPTransport.GracefulStop",
-	"DataChannel.Close", "DataChannel.GracefulClose", "Listener.Close",
+	"DataChannel.Close", "DataChannel.GracefulClose", "Listener.Close", "UDPMux.Close",
 	"PeerConnection.Close", "PeerConnection.GracefulClose", "SDPSyntaxError.Unwrap",
 	"Error.Unwrap", "DataLostError.Unwrap",
 }

@@ -23,7 +23,7 @@ var receivers = []any{
 	(*ICETransportPolicy)(nil), (*ICECredentialType)(nil), (*DTLSRole)(nil), (*DTLSTransportState)(nil),
 	(*SCTPTransportState)(nil), (*DataChannelState)(nil), (*PeerConnectionState)(nil), (*SignalingState)(nil),
 	(*NetworkType)(nil), (*StatsTimestamp)(nil), (*DTLSTransportStats)(nil), (*StatsReport)(nil), (*Error)(nil),
-	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil), (*SCTPCapabilities)(nil), (*Listener)(nil),
+	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil), (*SCTPCapabilities)(nil), (*Listener)(nil), (*UDPMux)(nil),
 	(*ICECandidateError)(nil),
 }
 

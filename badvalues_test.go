@@ -6,6 +6,7 @@ import (
 	"go/ast"
 	"go/parser"
 	"go/token"
+	"net"
 	"os"
 	"strings"
 	"testing"
@@ -63,6 +64,9 @@ func setting(set func(e *SettingEngine) error) func() (any, any, error) {
 }
 
 var badValues = []badValue{
+	{"NewUDPMux", "no socket", returning(func() (*UDPMux, error) { return NewUDPMux(nil, UDPMuxSettings{}) }), ErrInvalidArgument, "nil socket"},
+	{"ListenUDPMux", "a negative buffer", returning(func() (*UDPMux, error) { return ListenUDPMux(0, UDPMuxSettings{ReadBufferSize: -1}) }), ErrInvalidArgument, "ReadBufferSize"},
+	{"UDPMux.GetConn", "a zero mux", returning(func() (net.PacketConn, error) { return new(UDPMux).GetConn("ufrag", nil) }), ErrInvalidArgument, "zero UDP mux"},
 	{"SDPType.UnmarshalJSON", "another text", into(SDPTypeAnswer, (*SDPType).UnmarshalJSON, `"offers"`), ErrUnknownType, "offers"},
 	{"SDPType.UnmarshalJSON", "a number", into(SDPTypeAnswer, (*SDPType).UnmarshalJSON, "1"), ErrInvalidArgument, "SDPType"},
 	{"BundlePolicy.UnmarshalJSON", "another text", into(BundlePolicyMaxBundle, (*BundlePolicy).UnmarshalJSON, `"max"`), ErrUnknownType, "max"},

@@ -113,12 +113,13 @@ func BenchmarkPeerConnection(b *testing.B) {
 		end()
 		after := settled(before)
 
-		return footprint{
-				goroutines: during.goroutines - before.goroutines, heap: during.heap - before.heap,
-				stack: during.stack - min(during.stack, before.stack),
-			}, footprint{
-				goroutines: after.goroutines - before.goroutines, heap: after.heap - min(after.heap, before.heap),
-			}
+		held = footprint{
+			goroutines: during.goroutines - before.goroutines,
+			heap:       during.heap - before.heap, stack: during.stack - min(during.stack, before.stack),
+		}
+		left = footprint{goroutines: after.goroutines - before.goroutines, heap: after.heap - min(after.heap, before.heap)}
+
+		return held, left
 	}
 	const sides = 2 * benchConnections
 	for b.Loop() {

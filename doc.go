@@ -225,9 +225,12 @@
 //
 // Handshake in signaling (SNAP). With SCTPSettings.SNAP, GetCapabilities has our
 // INIT chunk, in SCTPInit. If it was called before the start, and the peer's
-// capabilities have a chunk too, nothing is negotiated on the path: StartContext
-// returns with the peer's first packet, instead of after two round trips. A peer
-// that begins a handshake all the same gets one.
+// capabilities have a chunk too, nothing is negotiated on the path: the transport
+// is connected and its channels send at once, instead of after two round trips,
+// and StartContext returns with the peer's first packet. A peer that begins a
+// handshake all the same gets one, with the same association: what was sent
+// before is sent again. If its INIT asks for other extensions or numbers of
+// streams than the one that it had signaled, the start fails.
 //
 // What of pion/sctp v1.11.3 is on or off, there and here:
 //
@@ -321,7 +324,10 @@
 // were negotiated, SCTP, and returns the first failure. ICE checks, the DTLS
 // handshake and the first message follow each other without waiting for
 // nomination: DTLS starts on the first valid pair, and the SCTP handshake goes
-// with the descriptions if both sides have it (SNAP).
+// with the descriptions if both sides have it (SNAP). With whole descriptions the
+// offerer's first message is with the answerer 2.5 round trips after the answer
+// was with the offerer: half of one for the answerer's check, and two for DTLS.
+// The answerer's takes 3.
 //
 // States are those of the W3C text: ConnectionState and ICEConnectionState are
 // what the states of the transports amount to at that moment, however long a
@@ -338,6 +344,28 @@
 //	RTCError, sdp-syntax-error       *SDPSyntaxError, ErrInvalidArgument
 //	SyntaxError (ICE servers)        ErrInvalidArgument
 //	OperationError                   ErrInvalidArgument
+//
+// # One port
+//
+// A [UDPMux] has the host candidates of any number of connections on one UDP
+// port. A server makes one with [ListenUDPMux], puts it into
+// ICESettings.UDPMux of the API that makes its connections, and closes it when
+// they have ended. The settings of host candidates hold for its addresses:
+// NetworkTypes, InterfaceFilter, IPFilter and IncludeLoopback.
+//
+// Checks find their connection by its credentials, and all else by the
+// address that it comes from. An address is a connection's from its first check
+// with the right password on; another connection takes it over on a check that
+// nominates it, provided that the address answers a check as well. What comes
+// for nobody is dropped, counted by [UDPMux.Stats], and leaves nothing behind. A
+// connection keeps 16 packets while no check of it has been answered, and then
+// up to 512 packets and 512 KiB that its agent has not read. It has 64 remote
+// addresses on a socket at most, and ending one takes the same time however
+// many there are.
+//
+// Any other ice.UDPMux works too. What it sends goes through a queue of 128
+// packets for each candidate, so that a write that blocks there holds up neither
+// the agent nor its end.
 //
 // # Errors
 //
@@ -422,6 +450,12 @@
 //   - NewDataChannel may be called before the association is there; pion: an
 //     error.
 //   - The logger factory given to the function NewICETransport is not used.
+//   - NewICEUDPMux returns a *UDPMux; pion: an *ice.UDPMuxDefault. Of its
+//     addresses those are candidates that IPFilter, InterfaceFilter and
+//     NetworkTypes allow; pion: all of them. Data from an address is taken when
+//     a check from there was answered; pion: once something was sent there. An
+//     agent whose ufrag another one on the mux has gets no candidates there;
+//     pion: the two get each other's packets.
 //
 // Life:
 //

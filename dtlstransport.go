@@ -103,7 +103,8 @@ func (t *DTLSTransport) Start(remoteParameters DTLSParameters) error {
 // StartContext runs the handshake with the peer whose parameters were
 // signaled, and returns when it is done and the peer's certificate verified.
 // ICE has to be started; while it is still checking, the first flight waits
-// for the first valid pair.
+// for the first valid pair, and for the peer's first check if our role follows
+// from that in ICE.
 //
 // Errors: [ErrInvalidState], [ErrInvalidArgument] and [ErrCertificateExpired]
 // for a call that is refused and changes nothing; [ErrFingerprintMismatch];
@@ -167,7 +168,7 @@ func (t *DTLSTransport) begin(ctx context.Context, op string, params DTLSParamet
 // handshake waits for ICE's first valid pair and shakes hands. The state is
 // connected when it returns nil.
 func (t *DTLSTransport) handshake(ctx context.Context, params DTLSParameters) error {
-	if err := t.awaitPair(ctx); err != nil {
+	if err := t.awaitPair(ctx, params.Role); err != nil {
 		return err
 	}
 	ctx, cancel := t.life.within(ctx, t.settings.DTLS.StartTimeout)
@@ -192,18 +193,25 @@ func (t *DTLSTransport) handshake(ctx context.Context, params DTLSParameters) er
 	return t.connected(filter, conn, v)
 }
 
-// awaitPair waits for ICE's first valid pair. It is bounded like the handshake
-// that follows: an ICE transport that has failed may wait for a restart for
-// ever.
-func (t *DTLSTransport) awaitPair(ctx context.Context) error {
+// awaitPair waits for ICE's first valid pair, and for the end of a conflict of
+// ICE's roles if ours follows from them. It is bounded like the handshake that
+// follows: an ICE transport that has failed may wait for a restart for ever.
+func (t *DTLSTransport) awaitPair(ctx context.Context, remote DTLSRole) error {
 	ctx, cancel := t.life.within(ctx, t.settings.DTLS.StartTimeout)
 	defer cancel()
-	select {
-	case <-t.ice.ready:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
+	awaited := []<-chan struct{}{t.ice.ready}
+	if _, given := t.givenRole(remote); !given {
+		awaited = append(awaited, t.ice.settled)
 	}
+	for _, known := range awaited {
+		select {
+		case <-known:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+
+	return nil
 }
 
 // dial makes the module's connection. The role is settled here, after ICE's
@@ -233,14 +241,8 @@ func (t *DTLSTransport) dial(v *verification) (*dtlsfilter.Filter, *dtls.Conn, e
 // settings give one, and W3C's ORTC for neither: the controlling ICE agent is
 // the server. https://www.rfc-editor.org/rfc/rfc8842#section-5
 func (t *DTLSTransport) settleRole(remote DTLSRole) (client bool) {
-	switch own := t.settings.DTLS.AnsweringRole; {
-	case remote == DTLSRoleClient:
-		client = false
-	case remote == DTLSRoleServer:
-		client = true
-	case own == DTLSRoleClient || own == DTLSRoleServer:
-		client = own == DTLSRoleClient
-	default:
+	client, given := t.givenRole(remote)
+	if !given {
 		client = t.ice.Role() != ICERoleControlling
 	}
 	t.life.mu.Lock()
@@ -248,6 +250,18 @@ func (t *DTLSTransport) settleRole(remote DTLSRole) (client bool) {
 	t.client = client
 
 	return client
+}
+
+// givenRole is our role if it does not depend on ICE.
+func (t *DTLSTransport) givenRole(remote DTLSRole) (client, given bool) {
+	switch own := t.settings.DTLS.AnsweringRole; {
+	case remote == DTLSRoleClient, remote == DTLSRoleServer:
+		return remote == DTLSRoleServer, true
+	case own == DTLSRoleClient, own == DTLSRoleServer:
+		return own == DTLSRoleClient, true
+	}
+
+	return false, false
 }
 
 // attach makes the connection the transport's, unless that has ended.

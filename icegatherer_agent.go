@@ -36,6 +36,8 @@ type iceAgent struct {
 	conn    *ice.Conn
 	state   ICETransportState
 	pair    *ICECandidatePair // selected before the agent was the one in use
+	watched bool              // its consent is
+	expired bool              // and was not renewed
 }
 
 // newAgent makes an agent, with new credentials if anew is set, and the newest

@@ -138,12 +138,10 @@ func (g *ICEGatherer) filteredAddresses() ([]localAddress, error) {
 			continue // it may have gone meanwhile
 		}
 		for _, a := range addrs {
-			ip := interfaceIP(a)
-			addr, ok := netip.AddrFromSlice(ip)
-			addr = addr.Unmap()
+			addr := interfaceIP(a)
 			switch {
-			case !ok, addr.IsLoopback() && !s.IncludeLoopback, addr.Is6() && addr.IsLinkLocalUnicast():
-			case s.IPFilter != nil && !s.IPFilter(ip):
+			case !addr.IsValid(), addr.IsLoopback() && !s.IncludeLoopback, addr.Is6() && addr.IsLinkLocalUnicast():
+			case s.IPFilter != nil && !s.IPFilter(addr.AsSlice()):
 			default:
 				found = append(found, localAddress{addr, iface.Name})
 			}
@@ -151,15 +149,4 @@ func (g *ICEGatherer) filteredAddresses() ([]localAddress, error) {
 	}
 
 	return found, nil
-}
-
-func interfaceIP(addr net.Addr) net.IP {
-	switch a := addr.(type) {
-	case *net.IPNet:
-		return a.IP
-	case *net.IPAddr:
-		return a.IP
-	}
-
-	return nil
 }

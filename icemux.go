@@ -8,17 +8,19 @@ import (
 )
 
 // NewICEUDPMux puts the host candidates of any number of transports on one UDP
-// socket: give it to SetICEUDPMux. The program closes the mux, which closes
-// the socket, when the transports have ended. A nil logger is the default one.
+// socket: give it to SetICEUDPMux. What it returns is a [*UDPMux]. The program
+// closes the mux, which closes the socket, when the transports have ended. A nil
+// logger is the default one.
 //
 // It has no error to return: a nil socket is reported by the API that gets the
 // mux.
 func NewICEUDPMux(logger logging.LeveledLogger, udpConn net.PacketConn) ice.UDPMux {
-	if udpConn == nil || isNilPointer(udpConn) {
-		return refusedUDPMux{refuse("new ICE UDP mux", ErrInvalidArgument, "nil socket")}
+	mux, err := newUDPMux("new ICE UDP mux", logger, UDPMuxSettings{IncludeLoopback: true}, udpConn)
+	if err != nil {
+		return refusedUDPMux{err}
 	}
 
-	return ice.NewUDPMuxDefault(ice.UDPMuxParams{Logger: logger, UDPConn: udpConn})
+	return mux
 }
 
 // NewICETCPMux accepts the connections of any number of transports on one

@@ -10,9 +10,9 @@ import (
 	"github.com/ctxrtc/webrtc/internal/testnet"
 )
 
-// connectTime is how long two stacks take from gathering to a message each way,
+// connectBesideServers is how long two stacks take from gathering to a message each way,
 // when candidates are told one by one, and how long a's Stop takes then.
-func connectTime(t *testing.T, network *testnet.Network, a, b *stack) (connected, stopped time.Duration) {
+func connectBesideServers(t *testing.T, network *testnet.Network, a, b *stack) (connected, stopped time.Duration) {
 	t.Helper()
 	for _, p := range [][2]*stack{{a, b}, {b, a}} {
 		p[0].gatherer.OnLocalCandidate(func(c *ICECandidate) { _ = p[1].ice.AddRemoteCandidate(c) })
@@ -55,7 +55,7 @@ func TestI12_SilentServersBesideAWorkingPair(t *testing.T) {
 				server := virtualTURN(t, network, virtualPort, nil)
 				time.AfterFunc(45*time.Millisecond, func() { _ = server.Close() })
 			}
-			connected, stopped := connectTime(t, network, a, b)
+			connected, stopped := connectBesideServers(t, network, a, b)
 			require.Zero(t, stopped, name)
 			times[name] = connected
 		})

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
@@ -32,6 +33,9 @@ type ICETransport struct {
 	// written.
 	ready chan struct{}
 
+	// settled is closed when a conflict of roles is not possible any more.
+	settled chan struct{}
+
 	// Guarded by life.mu.
 	gatherer  *ICEGatherer
 	agent     *iceAgent      // the one in use
@@ -43,11 +47,14 @@ type ICETransport struct {
 	started   bool
 	carrier   *handover.Path // of packets, also when the agent is replaced
 	mux       *mux.Mux
-	claimed   bool // by a DTLS transport
-	valid     bool // there was a valid pair
-	peerRules bool // a check has told that the peer is the controlling side
-	isReady   bool // ready is closed
+	claimed   bool      // by a DTLS transport
+	valid     bool      // there was a valid pair
+	peerRules bool      // a check has told that the peer is the controlling side
+	isReady   bool      // ready is closed
+	isSettled bool      // settled is
+	heard     time.Time // the last check of the peer's before that, or the start
 	stopGrace func() bool
+	stopLook  func() bool // of the consent
 	onPair    func(*ICECandidatePair)
 }
 
@@ -74,7 +81,8 @@ func newICETransport(op string, gatherer *ICEGatherer, err error) *ICETransport 
 	t := &ICETransport{
 		life: newLife("ice", iceTransitions,
 			ICETransportStateNew, ICETransportStateClosed, new(lifecycle.Queue)),
-		ready: make(chan struct{}),
+		ready:   make(chan struct{}),
+		settled: make(chan struct{}),
 	}
 	if err == nil && gatherer != nil {
 		err = t.adopt(op, gatherer)
@@ -223,8 +231,7 @@ func (t *ICETransport) connect(ctx context.Context, params ICEParameters) error 
 
 		return err
 	}
-	state, err := t.life.await(ctx, "ice start",
-		ICETransportStateConnected, ICETransportStateFailed)
+	state, err := t.awaitNomination(ctx, "ice start")
 	if state == ICETransportStateFailed {
 		t.giveUp()
 
@@ -261,8 +268,11 @@ func (t *ICETransport) run(agent *iceAgent, params ICEParameters) error {
 // failure says that no pair works, and between how many candidates.
 func (t *ICETransport) failure() error {
 	t.life.mu.Lock()
-	agent := t.agent
+	agent, expired := t.agent, t.agent.expired
 	t.life.mu.Unlock()
+	if expired {
+		return fmt.Errorf("%w: the peer has answered no check for %v", ErrICEFailed, consentTime)
+	}
 	local, remote := agent.remotes.counts()
 
 	return fmt.Errorf("%w: %d local and %d remote candidates", ErrICEFailed, local, remote)
@@ -304,6 +314,9 @@ func (t *ICETransport) onAgentState(agent *iceAgent, agentState ice.ConnectionSt
 		t.life.group.Go(func() { t.drop(agent) })
 	default:
 		t.updateState()
+		if state == ICETransportStateConnected {
+			t.watchConsent(agent)
+		}
 	}
 }
 
@@ -321,6 +334,7 @@ func (t *ICETransport) updateState() {
 	moved := t.life.group.Cause() == nil && t.life.moveLocked(state)
 	if moved && state == ICETransportStateConnected {
 		t.settleRoleLocked()
+		t.settledLocked()
 		t.readyLocked()
 	}
 	stopGrace := t.stopGrace
@@ -394,10 +408,12 @@ func (t *ICETransport) readyLocked() {
 func (t *ICETransport) end(cause error, to ICETransportState) {
 	t.life.mu.Lock()
 	t.life.moveLocked(to)
-	g, stopGrace := t.gatherer, t.stopGrace
+	g, timers := t.gatherer, []func() bool{t.stopGrace, t.stopLook}
 	t.life.mu.Unlock()
-	if stopGrace != nil {
-		stopGrace()
+	for _, stop := range timers {
+		if stop != nil {
+			stop()
+		}
 	}
 	t.life.end(cause, func() {
 		if g != nil {

@@ -1,7 +1,12 @@
 package webrtc
 
 import (
+	"context"
 	"errors"
+	"slices"
+	"time"
+
+	"github.com/pion/ice/v4"
 
 	"github.com/ctxrtc/webrtc/internal/mux"
 )
@@ -42,3 +47,52 @@ func (t *ICETransport) path() *mux.Mux {
 }
 
 var errNotStarted = errors.New("it is not started")
+
+// A pair is valid when its check has been answered, and packets can go over it
+// then, long before it is nominated if it has no host candidate. The agent
+// tells nobody, so it is asked while a start waits.
+// https://www.rfc-editor.org/rfc/rfc8445#section-12.1
+const (
+	// The time between two looks at the pairs grows with the time for which
+	// the peer has been silent, so that what it adds is a small share of the
+	// time that the path itself takes.
+	shareOfLook = 32
+	leastLook   = time.Millisecond
+	longestLook = 50 * time.Millisecond
+)
+
+// awaitNomination waits until the agent has nominated a pair or failed, and
+// looks for the first valid pair meanwhile. It runs on the goroutine of the
+// start, which is the only one that may wait for the agent's loop: closing the
+// agent, as the end of the start's context does, ends that wait too.
+func (t *ICETransport) awaitNomination(ctx context.Context, op string) (ICETransportState, error) {
+	t.life.mu.Lock()
+	conn := t.agent.conn
+	t.heard = time.Now()
+	t.life.mu.Unlock()
+	for {
+		t.life.mu.Lock()
+		isReady, silent := t.isReady, time.Since(t.heard)
+		t.life.mu.Unlock()
+		if isReady || ctx.Err() != nil {
+			return t.life.await(ctx, op, ICETransportStateConnected, ICETransportStateFailed)
+		}
+		look, cancel := context.WithTimeout(ctx, min(max(silent/shareOfLook, leastLook), longestLook))
+		state, err := t.life.await(look, op, ICETransportStateConnected, ICETransportStateFailed)
+		cancel()
+		if err == nil || t.life.group.Cause() != nil {
+			return state, err
+		}
+		if hasValidPair(conn) {
+			t.life.mu.Lock()
+			t.readyLocked()
+			t.life.mu.Unlock()
+		}
+	}
+}
+
+func hasValidPair(conn *ice.Conn) bool {
+	return slices.ContainsFunc(conn.GetCandidatePairsInfo(), func(pair ice.CandidatePairInfo) bool {
+		return pair.State == ice.CandidatePairStateSucceeded
+	})
+}

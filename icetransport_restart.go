@@ -204,8 +204,11 @@ func (t *ICETransport) switchTo(agent *iceAgent) {
 	t.life.mu.Unlock()
 	drain := t.carrier.Switch(agent.conn)
 	t.updateState()
+	t.watchConsent(agent)
 	done := t.life.group.Context().Done()
-	t.life.group.Go(func() { drain(done) })
+	if !before.expired { // nothing comes of one that is closed
+		t.life.group.Go(func() { drain(done) })
+	}
 	t.life.group.Go(func() {
 		timer := time.NewTimer(drainTime)
 		defer timer.Stop()

@@ -1,6 +1,8 @@
 package webrtc
 
 import (
+	"time"
+
 	"github.com/pion/ice/v4"
 	"github.com/pion/stun/v4"
 )
@@ -31,11 +33,22 @@ func (t *ICETransport) onCheck(message *stun.Message, pair *ice.CandidatePair) {
 	case message.Contains(stun.AttrICEControlling), message.Contains(stun.AttrUseCandidate):
 		t.role, t.peerRules = ICERoleControlled, true // the agent takes peers that leave the role out
 	}
-	// A pair with a response is valid, and packets can be written before it is
-	// nominated. The agent has no event for it, but the peer's own check
-	// arrives at about the same time.
+	t.settledLocked()
+	// A pair with a response is valid. This saves awaitNomination a look.
 	if pair != nil && pair.ResponsesReceived() > 0 {
 		t.readyLocked()
+	} else if !t.isReady {
+		t.heard = time.Now()
+	}
+}
+
+// settledLocked notes that the roles are those that both sides have in the end. A
+// check that was not refused tells so: who gives way in a conflict follows from
+// the two tiebreakers, so that nobody does twice.
+func (t *ICETransport) settledLocked() {
+	if !t.isSettled {
+		t.isSettled = true
+		close(t.settled)
 	}
 }
 

@@ -21,9 +21,9 @@ type SCTPCapabilities struct {
 	MaxMessageSize uint32
 
 	// SCTPInit is the side's INIT chunk in base64, as SDP's sctp-init has it.
-	// With those of both sides there is no handshake in SCTP: a start waits for
-	// the peer's first packet only, instead of two round trips. Empty if the
-	// side does not offer that. A chunk serves one association.
+	// With those of both sides there is no handshake in SCTP: channels can send
+	// at once, instead of after two round trips. Empty if the side does not
+	// offer that. A chunk serves one association.
 	// https://datatracker.ietf.org/doc/draft-hancke-tsvwg-snap/
 	SCTPInit string
 }

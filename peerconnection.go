@@ -150,10 +150,6 @@ func (e *SettingEngine) forConnection() *SettingEngine {
 // lowerEnded ends the connection with its DTLS transport. What has failed
 // stays failed until it is closed.
 func (pc *PeerConnection) lowerEnded(cause error) {
-	// An association that was aborted comes first, the close_notify after it.
-	if aborted := pc.sctp.life.group.Cause(); gracefulEnd(cause) && aborted != nil && !gracefulEnd(aborted) {
-		cause = aborted
-	}
 	pc.life.mu.Lock()
 	failed := pc.life.state == PeerConnectionStateFailed
 	goesOn := pc.api.settings.DTLS.KeepOpenOnClose && pc.transports.ice != ICETransportStateClosed
@@ -173,9 +169,19 @@ func (pc *PeerConnection) lowerEnded(cause error) {
 		// needs ICE.
 		pc.life.group.Go(func() {
 			pc.dtls.life.awaitTorn()
-			pc.stop(cause)
+			pc.stop(pc.aborted(cause))
 		})
 	}
+}
+
+// aborted is why the association has ended, if the peer has aborted it: that comes
+// before the close_notify of its Close.
+func (pc *PeerConnection) aborted(cause error) error {
+	if aborted := pc.sctp.life.group.Cause(); gracefulEnd(cause) && aborted != nil && !gracefulEnd(aborted) {
+		return aborted
+	}
+
+	return cause
 }
 
 // Close closes the connection, with everything that stands on it, with
@@ -191,7 +197,7 @@ func (pc *PeerConnection) Close() error {
 		return err
 	}
 	pc.close(ErrClosed)
-	err := pc.sctp.Stop()
+	err := pc.sctp.stopUnsent(pc.life.causeOr(ErrClosed))
 	pc.stop(ErrClosed)
 
 	return err
@@ -207,12 +213,14 @@ func (pc *PeerConnection) close(cause error) {
 	}
 	pc.life.mu.Unlock()
 	pc.life.end(cause, pc.noteChange)
+	pc.life.awaitTorn() // the first cause is known then, whoever was first
 }
 
+// stop ends the connection with a cause. If it has ended before, the transports
+// end with the cause of that, whoever comes first to end them.
 func (pc *PeerConnection) stop(cause error) {
 	pc.close(cause)
-	pc.ice.stop(cause)
-	pc.life.awaitTorn()
+	pc.ice.stop(pc.life.causeOr(cause))
 }
 
 // GracefulClose is Shutdown without a limit, and waits for the handlers. It

@@ -28,9 +28,15 @@ func (pc *PeerConnection) CreateDataChannel(label string, options *DataChannelIn
 
 // OnNegotiationNeeded sets the handler that is told that an offer has to be made.
 // It is told once, until a negotiation has been completed, on a goroutine of
-// its own: it may make the offer and wait. It may be nil.
+// its own: it may make the offer and wait. One that is set late is told at once
+// what nobody was. It may be nil.
 func (pc *PeerConnection) OnNegotiationNeeded(handler func()) {
-	pc.alive().set(func() { pc.onNeeded = handler })
+	pc.alive().set(func() {
+		pc.onNeeded = handler
+		if handler != nil && pc.negotiation.needed && !pc.negotiation.told {
+			pc.life.group.Handle(pc.tellNeeded)
+		}
+	})
 }
 
 // checkNeededLocked tells the program, once, that what was negotiated is not
@@ -44,7 +50,7 @@ func (pc *PeerConnection) checkNeededLocked() {
 	case !needed:
 		n.needed = false
 	case !n.needed:
-		n.needed = true
+		n.needed, n.told = true, false
 		pc.life.group.Handle(pc.tellNeeded)
 	}
 }
@@ -73,9 +79,10 @@ func (pc *PeerConnection) tellNeeded() {
 	pc.life.mu.Lock()
 	n := &pc.negotiation
 	handler := pc.onNeeded
-	due := n.state == SignalingStateStable && n.needed
+	due := n.state == SignalingStateStable && n.needed && !n.told && handler != nil
+	n.told = n.told || due
 	pc.life.mu.Unlock()
-	if due && handler != nil {
+	if due {
 		handler()
 	}
 }

@@ -20,7 +20,7 @@ type negotiation struct {
 	createdOffer, createdAnswer *description
 	session                     uint64            // of our o= lines
 	wantsData                   bool              // a channel was made
-	needed                      bool              // the program was told that a negotiation is needed
+	needed, told                bool              // a negotiation is needed, and the program was told
 	begun                       bool              // the transports of the bundle were started
 	setup                       jsep.Setup        // of our side in DTLS, once it is settled
 	ice                         ICEParameters     // of our agent that is in use

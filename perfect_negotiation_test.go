@@ -235,6 +235,25 @@ func TestP4_Rollback(t *testing.T) {
 	})
 }
 
+// A handler that is set when it is needed already is told; another one after it
+// is not.
+func TestP4_NegotiationNeededLate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _, network := peers(t)
+		_, err := a.CreateDataChannel("chat", nil)
+		require.NoError(t, err)
+		synctest.Wait()
+		told := make(chan struct{}, 10)
+		for range 3 {
+			a.OnNegotiationNeeded(func() { told <- struct{}{} })
+		}
+		synctest.Wait()
+		require.Len(t, told, 1)
+		a.OnNegotiationNeeded(nil)
+		requirePeersGone(t, network, a)
+	})
+}
+
 func TestP4_NegotiationNeeded(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, network := peers(t)

@@ -113,13 +113,15 @@ func (t *SCTPTransport) watch(assoc *sctp.Association) {
 }
 
 // lowerEnded ends the transport with the one below. After the peer's graceful
-// end, what the connection still has is read first.
+// end, what the connection still has is read first: an abort may be the last of
+// it.
 func (t *SCTPTransport) lowerEnded(cause error) {
 	t.life.mu.Lock()
 	associated := t.assoc != nil
 	t.life.mu.Unlock()
 	if associated && cause == io.EOF { //nolint:errorlint // see gracefulEnd
 		<-t.drained
+		cause = ended("sctp", t.ending(cause))
 	}
 	t.end(cause)
 }
@@ -229,11 +231,18 @@ func (t *SCTPTransport) postClosedLocked() {
 // it had not even been sent, the call that has closed the transport returns a
 // *[DataLostError]; [SCTPTransport.Shutdown] is there to lose nothing.
 func (t *SCTPTransport) Stop() error {
-	const op = "sctp stop"
-	if err := t.alive().usable(op); err != nil {
+	if err := t.alive().usable(stopSCTPOp); err != nil {
 		return err
 	}
-	if !t.endFirst(ErrClosed) {
+
+	return t.stopUnsent(ErrClosed)
+}
+
+const stopSCTPOp = "sctp stop"
+
+// stopUnsent is stop, and tells what had not even been sent.
+func (t *SCTPTransport) stopUnsent(cause error) error {
+	if !t.endFirst(cause) {
 		t.life.awaitTorn()
 
 		return nil
@@ -245,7 +254,7 @@ func (t *SCTPTransport) Stop() error {
 		return nil
 	}
 
-	return &Error{Op: op, Err: &DataLostError{lost, ErrClosed}}
+	return &Error{Op: stopSCTPOp, Err: &DataLostError{lost, cause}}
 }
 
 func (t *SCTPTransport) stop(cause error) {
@@ -276,6 +285,10 @@ func (t *SCTPTransport) finish(ctx context.Context) error {
 	}
 	ctx, cancel := t.life.within(ctx, 0)
 	defer cancel()
+	// Channels that the peer opens meanwhile are refused, but what comes on them
+	// has to be acknowledged, or a Shutdown of the peer's would wait for it and
+	// ours for the peer. No stream can be opened any more once ours has begun.
+	t.openSink(assoc)
 	err := assoc.Shutdown(ctx)
 	if errors.Is(err, sctp.ErrShutdownNonEstablished) {
 		// Another Shutdown, or the peer's, is under way. Its end is ours.

@@ -32,12 +32,7 @@ func (d dispatcher) Opening(id uint16) bool {
 		return false
 	}
 	if id == sctpfilter.Sink {
-		raw, err := d.t.openStream(d.assoc, id, false)
-		if err == nil {
-			d.t.streams.setSink(&stream{id: id, raw: raw})
-		}
-
-		return err == nil
+		return d.t.openSink(d.assoc)
 	}
 	undeclared, err := d.t.streams.admit(id)
 	if err != nil {
@@ -61,6 +56,19 @@ func (d dispatcher) Opening(id uint16) bool {
 	}
 
 	return err == nil
+}
+
+// openSink opens the stream for what nobody wants, once.
+func (t *SCTPTransport) openSink(assoc *sctp.Association) bool {
+	if t.streams.hasSink() {
+		return true
+	}
+	raw, err := t.openStream(assoc, sctpfilter.Sink, false)
+	if err == nil {
+		t.streams.setSink(&stream{id: sctpfilter.Sink, raw: raw})
+	}
+
+	return t.streams.hasSink()
 }
 
 // openStream opens a stream at the association, to be polled unless the program

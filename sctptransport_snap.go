@@ -6,6 +6,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"hash/crc32"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -63,34 +64,32 @@ type associationStart struct {
 	// local and remote are the INIT chunks that went through signaling. If one
 	// is empty, there is a handshake on the path.
 	local, remote []byte
-	// attach makes a filter the one that the end of the transport closes. It
-	// is called again if the start begins anew. Its error ends the start.
+	// attach makes the filter the one that the end of the transport closes. Its
+	// error ends the start.
 	attach func(filter *sctpfilter.Filter) error
 }
 
 // run returns the established association and its filter, which attach was
-// given last. After an error the filter reads no more, or will not once it is
-// closed; nothing else is left.
+// given. After an error the filter reads no more, or will not once it is closed;
+// nothing else is left.
 //
-// With a handshake in signaling it waits for the peer's first packet. If that
-// is an INIT, the peer has not got our chunk, or makes nothing of it: then a
-// handshake on the path follows, and the peer does not notice what was before.
+// With a handshake in signaling the association is there at once, and what is
+// written to it goes out: the side that DTLS connects first need not wait a
+// round trip for the other. confirm waits until the peer has the association
+// too. It is nil if that is known.
 //
 // ctx has to end with the transport. An end of it closes nothing by itself
 // while there is a handshake on the path: closing the filter does.
-func (s associationStart) run(ctx context.Context) (*sctp.Association, *sctpfilter.Filter, error) {
+func (s associationStart) run(ctx context.Context) (
+	assoc *sctp.Association, filter *sctpfilter.Filter, confirm func(ctx context.Context) error, err error,
+) {
 	if len(s.local) == 0 || len(s.remote) == 0 {
-		return s.shakeHands(ctx)
-	}
-	assoc, filter, err := s.skipHandshake(ctx)
-	var plain *plainPeer
-	if !errors.As(err, &plain) {
-		return assoc, filter, err
-	}
-	filter.Detach()
-	s.source = &replayedSource{Source: s.source, packet: plain.init}
+		assoc, filter, err = s.shakeHands(ctx)
 
-	return s.shakeHands(ctx)
+		return assoc, filter, nil, err
+	}
+
+	return s.skipHandshake(ctx)
 }
 
 // shakeHands makes the association by a handshake on the path.
@@ -112,10 +111,11 @@ func (s associationStart) with(filter *sctpfilter.Filter, more ...sctp.ClientOpt
 	return append(append(options, sctp.WithNetConn(filter)), more...)
 }
 
-// skipHandshake makes the association from the two INIT chunks. The error is a
-// *plainPeer if the peer does not do so too.
-func (s associationStart) skipHandshake(ctx context.Context) (*sctp.Association, *sctpfilter.Filter, error) {
-	source := newUnconfirmedSource(s.source, s.local, s.remote)
+// skipHandshake makes the association from the two INIT chunks.
+func (s associationStart) skipHandshake(ctx context.Context) (
+	*sctp.Association, *sctpfilter.Filter, func(ctx context.Context) error, error,
+) {
+	source := newSignaledSource(s.source, s.local, s.remote)
 	filter := sctpfilter.New(source, s.config)
 	err := filter.Negotiated(s.local, s.remote)
 	if err == nil {
@@ -124,42 +124,40 @@ func (s associationStart) skipHandshake(ctx context.Context) (*sctp.Association,
 	if err != nil {
 		filter.Detach()
 
-		return nil, filter, err
+		return nil, filter, nil, err
 	}
 	assoc, err := sctp.ClientContext(context.WithoutCancel(ctx), s.with(filter, sctp.WithSNAP(s.local, s.remote))...)
 	if err != nil {
-		return nil, filter, err
-	}
-	if err := source.await(ctx, assoc.ActiveHeartbeat); err != nil {
-		_ = assoc.Close() // sends nothing
-
-		return nil, filter, err
+		return nil, filter, nil, err
 	}
 
-	return assoc, filter, nil
+	return assoc, filter, func(ctx context.Context) error {
+		return source.await(ctx, assoc.BufferedAmount() > 0, assoc.ActiveHeartbeat)
+	}, nil
 }
 
-// plainPeer is the error of an association without a handshake whose peer has
-// begun one.
-type plainPeer struct{ init []byte }
-
-func (*plainPeer) Error() string { return "the peer began a handshake" }
-
-// unconfirmedSource is a source whose first packet of use tells whether the
-// peer skips the handshake.
-type unconfirmedSource struct {
+// signaledSource is the source of an association that was made from the INIT
+// chunks in signaling. The peer's first packet tells whether it has done so
+// too. If that is an INIT, the peer has not got our chunk, or makes nothing of
+// it: it gets its handshake, and the association goes on with it. What was sent
+// before is sent again then, since the peer has thrown it away.
+type signaledSource struct {
 	sctpfilter.Source
 
-	local, remote uint32 // the tags of the INIT chunks
-	confirmed     atomic.Bool
-	plain         *plainPeer // Read's own
-	outcome       chan error // of one: nil, or why there is no association
+	local, remote       []byte
+	localTag, remoteTag uint32
+	outcome             chan error // of one: nil, or why there is no association
+	confirmed           atomic.Bool
+	belated             atomic.Pointer[sctpfilter.Belated] // nil if the peer makes no handshake
+
+	mu   sync.Mutex
+	sent [][]byte // the first packets with data, until the peer has the association
 }
 
-func newUnconfirmedSource(source sctpfilter.Source, local, remote []byte) *unconfirmedSource {
-	return &unconfirmedSource{
+func newSignaledSource(source sctpfilter.Source, local, remote []byte) *signaledSource {
+	return &signaledSource{
 		Source: source, outcome: make(chan error, 1),
-		local: initiateTag(local), remote: initiateTag(remote),
+		local: local, remote: remote, localTag: initiateTag(local), remoteTag: initiateTag(remote),
 	}
 }
 
@@ -172,12 +170,16 @@ func initiateTag(chunk []byte) uint32 {
 }
 
 // await asks for the peer's first packet until it has come. It returns nil if
-// the peer has the association too.
-func (s *unconfirmedSource) await(ctx context.Context, heartbeat func()) error {
+// the peer has the association too. asked tells that data is on its way, which
+// does for the first time: DTLS in the peer may have room for one packet that
+// comes behind our Finished.
+func (s *signaledSource) await(ctx context.Context, asked bool, heartbeat func()) error {
 	timer := time.NewTimer(firstHeartbeat)
 	defer timer.Stop()
-	for wait := firstHeartbeat; ; {
-		heartbeat()
+	for wait := firstHeartbeat; ; asked = false {
+		if !asked {
+			heartbeat()
+		}
 		select {
 		case err := <-s.outcome:
 			return err
@@ -192,44 +194,92 @@ func (s *unconfirmedSource) await(ctx context.Context, heartbeat func()) error {
 
 var errPeerAborted = errors.New("the peer has aborted the association")
 
-// Read passes on what the peer has sent to our association. An INIT ends it.
-func (s *unconfirmedSource) Read(p []byte) (int, error) {
+// Read passes on what the peer has sent to our association.
+func (s *signaledSource) Read(p []byte) (int, error) {
 	for {
-		if s.plain != nil {
-			return 0, s.plain
-		}
 		n, err := s.Source.Read(p)
-		if s.confirmed.Load() {
-			return n, err
-		}
-		if err != nil {
+		belated := s.belated.Load()
+		switch {
+		case err != nil:
 			if !isTimeout(err) {
 				s.decide(err)
 			}
 
 			return n, err
-		}
-		switch packet := p[:min(n, len(p))]; s.kind(packet) {
-		case fromPlainPeer:
-			s.plain = &plainPeer{init: append([]byte(nil), packet...)}
-			s.decide(s.plain)
-
+		case belated == nil && s.confirmed.Load():
+			return n, nil
+		case n > len(p): // cut off
 			continue
-		case fromStranger:
-			continue
-		case anAbort:
-			s.decide(errPeerAborted)
-		case aConfirmation:
-			s.confirmed.Store(true)
-			s.decide(nil)
-		case undecided:
+		case belated != nil && !belated.Restarted(p[:n]):
+			n = s.translate(belated, p[:n])
+		default:
+			n = s.first(p[:n])
 		}
-
-		return n, nil
+		if n > 0 {
+			return n, nil
+		}
 	}
 }
 
-func (s *unconfirmedSource) decide(outcome error) {
+// first looks at a packet of a peer that has not said yet how it begins. It
+// returns the length of what the association gets, 0 for nothing.
+func (s *signaledSource) first(packet []byte) int {
+	switch s.kind(packet) {
+	case fromPlainPeer:
+		belated, ok, err := sctpfilter.NewBelated(s.local, s.remote, packet)
+		switch {
+		case err != nil:
+			s.decide(err)
+		case ok:
+			s.belated.Store(belated)
+			_, _ = s.Source.Write(belated.Answer()) // as if lost, if that fails
+		}
+
+		return 0
+	case fromStranger:
+		return 0
+	case anAbort:
+		s.decide(errPeerAborted)
+	case aConfirmation:
+		s.confirm()
+	case undecided:
+	}
+
+	return len(packet)
+}
+
+// translate is first for a peer that has begun a handshake.
+func (s *signaledSource) translate(belated *sctpfilter.Belated, packet []byte) int {
+	n, reply := belated.Received(packet)
+	if reply != nil {
+		_, _ = s.Source.Write(reply)
+	}
+	switch {
+	case s.confirmed.Load():
+	case belated.Established():
+		for _, early := range s.confirm() {
+			_, _ = s.Source.Write(belated.Sent(early))
+		}
+	case n > 0 && packet[commonHeaderLen] == abortChunkType:
+		s.decide(errPeerAborted)
+	}
+
+	return n
+}
+
+// confirm notes that the peer has the association, and returns what was sent
+// before.
+func (s *signaledSource) confirm() (sent [][]byte) {
+	s.mu.Lock()
+	s.confirmed.Store(true)
+	sent, s.sent = s.sent, nil
+	s.mu.Unlock()
+	s.decide(nil)
+
+	return sent
+}
+
+func (s *signaledSource) decide(outcome error) {
 	select {
 	case s.outcome <- outcome:
 	default: // it counts once
@@ -251,28 +301,26 @@ const (
 // https://www.rfc-editor.org/rfc/rfc9260#section-3
 const (
 	commonHeaderLen    = 12
+	dataChunkType      = 0
+	iDataChunkType     = 64
 	heartbeatChunkType = 4
 	abortChunkType     = 6
 	reflectedTag       = 1 // the T bit of an ABORT
 )
 
-func (s *unconfirmedSource) kind(packet []byte) packetKind {
+func (s *signaledSource) kind(packet []byte) packetKind {
 	if len(packet) < commonHeaderLen+tlvHeaderLen {
 		return undecided
 	}
 	tag, chunk := binary.BigEndian.Uint32(packet[4:]), packet[commonHeaderLen:]
 	switch {
 	case tag == 0 && chunk[0] == initChunkType:
-		if binary.LittleEndian.Uint32(packet[8:]) != packetChecksum(packet) {
-			return undecided
-		}
-
 		return fromPlainPeer
-	case tag == s.remote && chunk[0] == abortChunkType && chunk[1]&reflectedTag != 0:
+	case tag == s.remoteTag && chunk[0] == abortChunkType && chunk[1]&reflectedTag != 0:
 		// The answer to a packet of no association: an INIT may follow.
 		// https://www.rfc-editor.org/rfc/rfc9260#section-8.4
 		return fromStranger
-	case tag != s.local || chunk[0] == initChunkType:
+	case tag != s.localTag || chunk[0] == initChunkType:
 		return undecided
 	case chunk[0] == abortChunkType:
 		return anAbort
@@ -287,19 +335,38 @@ func (s *unconfirmedSource) kind(packet []byte) packetKind {
 // take for the time of sending: a peer that starts later than we do answers
 // late, and that is no round trip.
 // https://www.rfc-editor.org/rfc/rfc9260#section-3.3.5
-func (s *unconfirmedSource) Write(p []byte) (int, error) {
-	if len(p) != commonHeaderLen+tlvHeaderLen || p[commonHeaderLen] != heartbeatChunkType {
-		return s.Source.Write(p)
+func (s *signaledSource) Write(p []byte) (int, error) {
+	packet := p
+	if len(p) == commonHeaderLen+tlvHeaderLen && p[commonHeaderLen] == heartbeatChunkType {
+		packet = append(append([]byte(nil), p[:8]...), 0, 0, 0, 0,
+			heartbeatChunkType, 0, 0, 12, // the chunk, and in it
+			0, 1, 0, 8, 's', 'n', 'a', 'p') // the parameter Heartbeat Info
+		binary.LittleEndian.PutUint32(packet[8:], packetChecksum(packet))
 	}
-	packet := append(append([]byte(nil), p[:8]...), 0, 0, 0, 0,
-		heartbeatChunkType, 0, 0, 12, // the chunk, and in it
-		0, 1, 0, 8, 's', 'n', 'a', 'p') // the parameter Heartbeat Info
-	binary.LittleEndian.PutUint32(packet[8:], packetChecksum(packet))
+	if !s.confirmed.Load() {
+		s.keep(packet)
+	}
+	if belated := s.belated.Load(); belated != nil {
+		packet = belated.Sent(packet)
+	}
 	if _, err := s.Source.Write(packet); err != nil {
 		return 0, err
 	}
 
 	return len(p), nil
+}
+
+// keep keeps a packet with data. There are not more of them than the first
+// window has, and those that are sent again.
+func (s *signaledSource) keep(packet []byte) {
+	if len(packet) <= commonHeaderLen || packet[commonHeaderLen]&^iDataChunkType != dataChunkType {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.confirmed.Load() && len(s.sent) < maxEarlyPackets {
+		s.sent = append(s.sent, append([]byte(nil), packet...))
+	}
 }
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -311,21 +378,4 @@ func packetChecksum(packet []byte) uint32 {
 	sum = crc32.Update(sum, castagnoli, make([]byte, 4))
 
 	return crc32.Update(sum, castagnoli, packet[commonHeaderLen:])
-}
-
-// replayedSource is a source with one packet before all others.
-type replayedSource struct {
-	sctpfilter.Source
-
-	packet []byte // read by the one reader alone
-}
-
-func (s *replayedSource) Read(p []byte) (int, error) {
-	if s.packet == nil {
-		return s.Source.Read(p)
-	}
-	n := copy(p, s.packet)
-	s.packet = nil
-
-	return n, nil
 }

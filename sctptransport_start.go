@@ -17,7 +17,9 @@ func (t *SCTPTransport) Start(capabilities SCTPCapabilities) error {
 
 // StartContext sets the association up with the peer whose capabilities were
 // signaled. Both peers start it, in any order. DTLS has to be connected.
-// Channels that were made before are opened when it returns nil.
+// Channels that were made before are opened when the state is connected. That is
+// before it returns if the handshake went with signaling: it waits until the peer
+// has the association too.
 //
 // Errors: [ErrInvalidState] and [ErrInvalidArgument] for a call that is
 // refused and changes nothing; *[SCTPAbortError] when the peer refused;
@@ -101,7 +103,7 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	defer cancel()
 	release := lifecycle.AbortOnDone(ctx, func() { t.end(opError(op, context.Cause(ctx))) })
 	defer release() // it may be called again
-	assoc, filter, err := associationStart{
+	assoc, filter, confirm, err := associationStart{
 		source: t.source, config: t.filterConfig(), attach: t.attach,
 		options: append(t.settings.sctpClientOptions(), t.weights.Option(),
 			sctp.WithMaxMessageSize(min(t.remoteMax, math.MaxInt32))), // the module's int may have 32 bits
@@ -109,6 +111,9 @@ func (t *SCTPTransport) associate(ctx context.Context, op string) error {
 	}.run(ctx)
 	if err == nil {
 		err = t.connected(assoc)
+	}
+	if err == nil && confirm != nil {
+		err = confirm(ctx)
 	}
 	switch {
 	case !release() || t.life.group.Cause() != nil:

@@ -231,6 +231,13 @@ func (s *streamTable) keep(id uint16, raw *sctp.Stream) {
 	}
 }
 
+func (s *streamTable) hasSink() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+
+	return s.sink != nil
+}
+
 func (s *streamTable) setSink(sink *stream) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -212,9 +212,9 @@ type SCTPSettings struct {
 	// for two round trips and this. If zero, 200 ms.
 	RACKWorstCaseDelayedAck time.Duration
 
-	// SNAP is to offer the SCTP handshake in signaling, in SCTPCapabilities: a
-	// start waits for the peer's first packet then, instead of two round trips.
-	// It is used if GetCapabilities was called before the start and the peer's
+	// SNAP is to offer the SCTP handshake in signaling, in SCTPCapabilities:
+	// channels can send at once then, instead of after two round trips. It is
+	// used if GetCapabilities was called before the start and the peer's
 	// capabilities have it too; a peer that begins a handshake all the same
 	// gets one.
 	// A PeerConnection always offers it, unless DisableSNAP is set.

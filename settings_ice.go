@@ -149,7 +149,8 @@ type ICESettings struct {
 	NAT1To1IPCandidateType ICECandidateType
 
 	// UDPMux puts all host candidates on a port that several transports
-	// share. The program closes it.
+	// share: a [*UDPMux], or another one, whose writes go through a queue then.
+	// The program closes it.
 	UDPMux ice.UDPMux
 
 	// TCPMux accepts connections for passive TCP candidates, if NetworkTypes
@@ -345,7 +346,7 @@ func (e *SettingEngine) iceAgentOptions(servers int, policy ICETransportPolicy) 
 		ice.WithInterfaceFilter(s.InterfaceFilter),
 		ice.WithIPFilter(s.IPFilter),
 		ice.WithRemoteIPFilter(s.RemoteIPFilter),
-		ice.WithUDPMux(s.UDPMux),
+		ice.WithUDPMux(e.agentUDPMux()),
 		ice.WithTCPMux(s.TCPMux),
 		ice.WithAddressRewriteRules(s.rewriteRules()...),
 	}

@@ -84,6 +84,30 @@ func TestL9_ShutdownOfBothSides(t *testing.T) {
 	}
 }
 
+// Both sides shut down while one opens a channel: what comes on a stream that
+// is refused has to be acknowledged, or each side waits for the other.
+func TestL9_ShutdownOfBothSidesWithANewChannel(t *testing.T) {
+	for _, first := range []bool{true, false} {
+		for ms := range 12 {
+			bubble(t, func(t *testing.T) {
+				a, b, network := connectedPair(t, SettingEngine{}, SettingEngine{})
+				_, err := a.api.NewDataChannel(a.sctp, &DataChannelParameters{Ordered: true})
+				require.NoError(t, err)
+				one, other := a, b
+				if !first {
+					one, other = b, a
+				}
+				ctx := limited(t, testTimeout)
+				done := result(func() error { return one.sctp.Shutdown(ctx) })
+				time.Sleep(time.Duration(ms) * time.Millisecond)
+				require.NoError(t, other.sctp.Shutdown(ctx), "%d ms later", ms)
+				require.NoError(t, <-done)
+				stopped(t, network, a, b)
+			})
+		}
+	}
+}
+
 // A Shutdown that something ends before all is sent says that, and what was
 // lost: of the association as of a channel.
 func TestL9_ShutdownThatIsCutShort(t *testing.T) {

@@ -225,5 +225,5 @@ func (p *visited) requireClosed(why string) {
 		}
 	}
 	require.NoError(p.t, p.ended())
-	assert.Contains(p.t, p.printed(p.t), "\n"+why+"\n")
+	assert.Contains(p.t, p.printed(p.t), "\n"+why)
 }

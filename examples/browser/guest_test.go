@@ -181,7 +181,7 @@ func TestTheGuestOffersAndCloses(t *testing.T) {
 		g.await("connection", "closed")
 		assert.Equal(t, websocket.StatusNormalClosure, websocket.CloseStatus(<-g.gone))
 		require.NoError(t, g.ended())
-		assert.Contains(t, g.printed(t), "\n  EOF\nclosed by the page\n")
+		assert.Contains(t, g.printed(t), "\nclosed by the page (EOF)\n")
 	})
 	assert.Zero(t, peer.Leftover(context.Background(), before), "goroutines")
 }
@@ -221,6 +221,20 @@ func TestOffersThatCollide(t *testing.T) {
 	}
 	require.NoError(t, g.pc.Shutdown(g.ctx))
 	require.NoError(t, g.ended())
+}
+
+// Nothing that is still to be negotiated keeps the end up.
+func TestACloseInTheMiddle(t *testing.T) {
+	for range 5 {
+		g := newGuest(t, start(t, nil))
+		g.tell(message{Ask: askOffer})
+		g.tell(message{Ask: askClose})
+		select {
+		case <-g.gone:
+		case <-time.After(5 * time.Second):
+			t.Fatal(g.printed(t))
+		}
+	}
 }
 
 func TestAGuestThatGoesAway(t *testing.T) {

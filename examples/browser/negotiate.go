@@ -8,6 +8,8 @@ import (
 	"github.com/ctxrtc/webrtc"
 )
 
+const closedByPage = "closed by the page"
+
 // negotiate is the impolite side of perfect negotiation; the page is the polite
 // one. All that concerns descriptions and candidates is done by this one
 // goroutine, so that a candidate never overtakes its description. It returns
@@ -90,9 +92,7 @@ func (p *session) ended(life context.Context) (why string, err error) {
 	cause := context.Cause(p.pc.Context())
 	var abort *webrtc.SCTPAbortError
 	if errors.Is(cause, io.EOF) || errors.As(cause, &abort) {
-		p.out.Line("  %v", cause)
-
-		return "closed by the page", nil
+		return closedByPage, nil
 	}
 
 	return "the connection has failed", cause

@@ -80,7 +80,11 @@ func (s *server) meet(ctx context.Context, socket *websocket.Conn) (connected bo
 		err = lost
 	}
 	<-ran // all handlers have been called: the page has every state
-	s.out.Line("%s", why)
+	if why == closedByPage {
+		s.out.Line("%s (%v)", why, context.Cause(pc.Context())) //nolint:contextcheck // it tells how
+	} else {
+		s.out.Line("%s", why)
+	}
 	if err != nil {
 		p.send(life, message{Error: err.Error()})
 		_ = socket.Close(websocket.StatusPolicyViolation, why)

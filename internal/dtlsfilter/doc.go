@@ -13,6 +13,9 @@
 //     close_notify, which ends the handshake; protected records. A byte budget
 //     bounds what the module can be made to store. Retransmissions of what it
 //     has are free, so loss does not use the budget up.
+//   - Application data that comes behind the peer's Finished before the module
+//     has made anything of that waits for [Filter.Connected]: the module would
+//     lose most of it.
 //   - After [Filter.Connected] it passes protected records, and, rarely, the
 //     plaintext retransmissions that tell the module that its last flight was
 //     lost. Everything else is dropped and counted.

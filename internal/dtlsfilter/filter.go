@@ -52,9 +52,11 @@ type Filter struct {
 	phase    atomic.Uint32 // bits: connected, closed
 	alert    atomic.Uint32 // the peer's alert: remembered, level, description
 	counters counters
+	holding  atomic.Bool // held has records
 
 	mu   sync.Mutex
 	sent sent
+	held held
 
 	// What follows belongs to the reader.
 	hs       *transcript // nil once connected
@@ -89,6 +91,9 @@ func New(path Path, cfg Config) *Filter {
 // matches net.ErrClosed too: the module goes on reading after others.
 func (f *Filter) ReadFrom(p []byte) (int, net.Addr, error) {
 	for {
+		if n := f.release(p); n > 0 {
+			return n, somewhere, nil
+		}
 		n, err := f.path.Read(p)
 		phase := f.phase.Load()
 		switch {
@@ -97,9 +102,13 @@ func (f *Filter) ReadFrom(p []byte) (int, net.Addr, error) {
 		case errors.Is(err, io.ErrShortBuffer):
 			f.counters.oversized.Add(1)
 		case err != nil:
+			if f.roused(err) {
+				continue
+			}
+
 			return 0, nil, lasting(err)
 		default:
-			if n = f.keep(p[:n], phase&connected != 0); n > 0 {
+			if n = f.keep(p[:n], phase&connected != 0); n > 0 && !f.behind(p[:n]) {
 				return n, somewhere, nil
 			}
 		}
@@ -122,8 +131,8 @@ func lasting(err error) error {
 }
 
 // Connected tells that the handshake has succeeded. From here on nothing in
-// plaintext is believed.
-func (f *Filter) Connected() { f.phase.Or(connected) }
+// plaintext is believed, and application data is read.
+func (f *Filter) Connected() { f.rouse() }
 
 // Close ends the filter: a pending read and every later call return
 // net.ErrClosed. The path stays open, with a read deadline in the past.
@@ -142,7 +151,11 @@ func (f *Filter) SetReadDeadline(t time.Time) error {
 	if f.phase.Load()&closed != 0 {
 		return net.ErrClosed
 	}
-	err := f.path.SetReadDeadline(t)
+	f.mu.Lock()
+	f.held.deadline = t
+	f.held.changes++
+	f.mu.Unlock()
+	err := f.applyDeadline()
 	// If the two cross, Close's deadline has to stand: it is what ends a read.
 	if f.phase.Load()&closed != 0 {
 		_ = f.path.SetReadDeadline(past)

@@ -139,7 +139,7 @@ func TestD9_HalfOpenHandshakeIsBounded(t *testing.T) {
 			return makeRecord(22, 0, uint64(i), append(known, makeFragment(1, 0, 20_000, 4000+2*i%15_000, content[:1])...))
 		},
 		"protected": func(i int) []byte {
-			return makeRecord(23, 1, uint64(i), content[:100+i%1000])
+			return makeRecord(21, 1, uint64(i), content[:100+i%1000])
 		},
 		"ChangeCipherSpec": func(i int) []byte { return makeRecord(20, 0, uint64(i), []byte{1}) },
 	} {
@@ -198,7 +198,7 @@ func TestD9_EarlyRecordsOfAClient(t *testing.T) {
 		_, err := f.WriteTo(r, nil)
 		require.NoError(t, err)
 	}
-	ccs, data := makeRecord(20, 0, 3, []byte{1}), makeRecord(23, 1, 3, make([]byte, 1000))
+	ccs, data := makeRecord(20, 0, 3, []byte{1}), makeRecord(21, 1, 3, make([]byte, 1000))
 	write(makeMessage(1, 0, []byte{0}))
 	require.NotNil(t, w.read(t, f, ccs))
 	write(ccs)

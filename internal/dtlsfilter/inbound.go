@@ -51,9 +51,9 @@ func (f *Filter) keep(datagram []byte, isConnected bool) int {
 
 			break
 		}
-		if v := f.judge(r, &in); v != pass {
-			f.drop(v)
-		} else {
+		switch v := f.judge(r, &in); v {
+		case later:
+		case pass:
 			if r.epoch() == 0 {
 				r.setNumber(f.renumber)
 				f.renumber++
@@ -62,6 +62,8 @@ func (f *Filter) keep(datagram []byte, isConnected bool) int {
 				copy(datagram[kept:], r)
 			}
 			kept += len(r)
+		default:
+			f.drop(v)
 		}
 		at += len(r)
 	}
@@ -119,6 +121,9 @@ func (f *Filter) judge(r record, in *datagramState) verdict {
 		return f.judgePlaintext(r, in)
 	case 1:
 		v := protected(r)
+		if v == pass && !in.connected && r.kind() == protocol.ContentTypeApplicationData {
+			return f.hold(r)
+		}
 		if queued := !f.early.keyed || !f.early.open; v == pass && !in.connected && queued {
 			v = f.early.charge(r)
 		}

@@ -18,6 +18,7 @@ const (
 	throttled
 
 	verdicts
+	later = verdicts // it waits for the end of the handshake
 )
 
 var reasons = [verdicts]string{

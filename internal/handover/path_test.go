@@ -139,3 +139,25 @@ func TestLatePacketsAreBounded(t *testing.T) {
 	require.True(t, errors.Is(err, os.ErrDeadlineExceeded))
 	assert.Nil(t, path.late)
 }
+
+func TestIdle(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		done := make(chan struct{})
+		a, _ := testnet.Pipe(0)
+		path := New(a)
+		path.Switch(NewIdle(done))
+		_, err := path.Write([]byte("x"))
+		require.ErrorIs(t, err, ErrNoPath)
+		assert.Nil(t, path.LocalAddr())
+		assert.Nil(t, path.RemoteAddr())
+		begin := time.Now()
+		require.NoError(t, path.SetReadDeadline(begin.Add(time.Second)))
+		_, err = path.Read(make([]byte, 1))
+		require.ErrorIs(t, err, os.ErrDeadlineExceeded)
+		assert.Equal(t, time.Second, time.Since(begin))
+		require.NoError(t, path.SetReadDeadline(time.Time{}))
+		time.AfterFunc(time.Second, func() { close(done) })
+		_, err = path.Read(make([]byte, 1))
+		require.ErrorIs(t, err, net.ErrClosed)
+	})
+}
