@@ -31,7 +31,7 @@ help: ## print this list
 demo: ## two processes connect, move 64 MiB, close, and meet a silent peer
 	$(GO) run ./examples/ortc
 
-test: ## all tests, in random order (2 to 3 minutes on two cores, with the build)
+test: ## all tests, in random order (3 minutes on two idle cores)
 	$(GO) test -shuffle=on -timeout $(TIMEOUT) ./...
 
 nested: ## tests of the modules under examples, in Chromium too (installed if it is not there)

@@ -26,7 +26,7 @@ var fileOrder = []string{
 	"nil.go",
 	"logging.go",
 	"enum.go sdptype.go",
-	"state.go",
+	"state*.go",
 	"parameters*.go icecandidate.go iceserver.go stats*.go", // plain values, made of one another
 	"certificate.go",
 	"icemux*.go",

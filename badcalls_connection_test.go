@@ -212,7 +212,7 @@ var badWhenNew = []badConnectionCall{
 	{"PeerConnection.SetLocalDescriptionContext", "no context", settingLocal(noContext, SessionDescription{}), ErrInvalidArgument, "nil context"},
 	{"PeerConnection.SetLocalDescriptionContext", "a context that has ended", settingLocal(deadContext, SessionDescription{}), errSwept, "context canceled"},
 
-	{"PeerConnection.SetRemoteDescription", "no type", settingRemote(SessionDescription{}), ErrInvalidArgument, "type 0"},
+	{"PeerConnection.SetRemoteDescription", "no type", settingRemote(SessionDescription{}), ErrInvalidArgument, "no type and no SDP"},
 	{"PeerConnection.SetRemoteDescription", "an unknown type", settingRemote(SessionDescription{Type: -1}), ErrInvalidArgument, "type -1"},
 	{"PeerConnection.SetRemoteDescription", "an answer to nothing", settingRemote(SessionDescription{Type: SDPTypeAnswer}), ErrInvalidState, "a remote answer in the state stable"},
 	{"PeerConnection.SetRemoteDescription", "a provisional answer to nothing", settingRemote(SessionDescription{Type: SDPTypePranswer}), ErrInvalidState, "a remote pranswer in the state stable"},

@@ -22,13 +22,6 @@ func benchPeers(tb testing.TB, api *API) (a, b *PeerConnection) {
 	return sides[0], sides[1]
 }
 
-func benchAPI() *API {
-	settings := onLoopback(SettingEngine{LoggerFactory: quietLogs})
-	settings.SetNetworkTypes([]NetworkType{NetworkTypeUDP4})
-
-	return NewAPI(WithSettingEngine(settings))
-}
-
 // connectWithChannel negotiates and connects, and returns when a message has
 // gone each way.
 func connectWithChannel(tb testing.TB, a, b *PeerConnection) {
@@ -79,9 +72,9 @@ func BenchmarkPeerConnect(b *testing.B) {
 	reportTimes(b, times)
 }
 
-// BenchmarkPeerConnection is what a live connection holds, as BenchmarkConnection
-// measures it, above is what of it is more than that of the same transports
-// driven by hand.
+// BenchmarkPeerConnection is what a live connection holds, measured as
+// BenchmarkConnection does. above is how much more that is than what the same
+// transports hold when they are driven by hand.
 func BenchmarkPeerConnection(b *testing.B) {
 	api := benchAPI()
 	byHand := func() (close func()) {

@@ -9,7 +9,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/pion/ice/v4"
 	"github.com/stretchr/testify/require"
 )
 
@@ -25,11 +24,16 @@ const (
 // not at its end. It has one host candidate.
 func benchStack(tb testing.TB, role ICERole) *stack {
 	tb.Helper()
+
+	return benchStackOn(tb, role, benchAPI())
+}
+
+// benchAPI is for one host candidate each, on 127.0.0.1.
+func benchAPI() *API {
 	settings := onLoopback(SettingEngine{LoggerFactory: quietLogs})
 	settings.SetNetworkTypes([]NetworkType{NetworkTypeUDP4})
-	settings.SetICEMulticastDNSMode(ice.MulticastDNSModeDisabled)
 
-	return benchStackOn(tb, role, NewAPI(WithSettingEngine(settings)))
+	return NewAPI(WithSettingEngine(settings))
 }
 
 func benchStackOn(tb testing.TB, role ICERole, api *API) *stack {
@@ -141,9 +145,7 @@ func settled(before footprint) footprint {
 // candidate, no mDNS, one open channel on which a message has gone each way,
 // and no traffic. left is what is there when all have been closed.
 func BenchmarkConnection(b *testing.B) {
-	settings := onLoopback(SettingEngine{LoggerFactory: quietLogs})
-	settings.SetNetworkTypes([]NetworkType{NetworkTypeUDP4})
-	api := NewAPI(WithSettingEngine(settings))
+	api := benchAPI()
 	live := func() []*stack {
 		stacks := make([]*stack, 0, 2*benchConnections)
 		for range benchConnections {

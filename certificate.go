@@ -340,7 +340,7 @@ var fingerprintHashes = []crypto.Hash{crypto.SHA256, crypto.SHA384, crypto.SHA51
 // a weaker one cannot be used to get past it; of several values of that
 // algorithm one must match. https://datatracker.ietf.org/doc/html/rfc8122#section-5
 func verifyFingerprints(raw []byte, remote []DTLSFingerprint) error {
-	const op = "verify fingerprint"
+	const op = "dtls verify fingerprint"
 
 	strongest := -1 // in fingerprintHashes
 	var values []string

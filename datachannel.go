@@ -92,6 +92,7 @@ func (api *API) NewDataChannel(transport *SCTPTransport, params *DataChannelPara
 		return nil, err
 	}
 	transport.streams.await(c)
+	transport.wanted()
 
 	return c, nil
 }
@@ -384,6 +385,9 @@ func (c *DataChannel) Shutdown(ctx context.Context) error {
 		lost, err = c.awaitReset(ctx, lost)
 	}
 	if err != nil && lost > 0 {
+		if named, ok := err.(*Error); ok && named.Op == op { //nolint:errorlint // only the outermost names it
+			err = named.Err
+		}
 		err = &Error{Op: op, Err: &DataLostError{int(lost), err}} //nolint:gosec // within the budget
 	}
 

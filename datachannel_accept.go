@@ -35,6 +35,7 @@ func (t *SCTPTransport) OpenDataChannel(ctx context.Context, params *DataChannel
 		return nil, err
 	}
 	t.streams.await(c)
+	t.wanted()
 	select {
 	case <-c.isOpened:
 		return c, nil

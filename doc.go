@@ -80,7 +80,8 @@
 //   - Stop is immediate and idempotent, and waits for no handler.
 //   - Shutdown is graceful: what is queued is sent, SCTP shuts down, DTLS sends
 //     close_notify. When its context ends it aborts, and says what was lost. It
-//     waits for no handler.
+//     waits for no handler. The peer may keep the acknowledgement of a last single
+//     packet back for 200 ms.
 //   - AwaitState blocks until one of the given states is reached, or the end.
 //
 // GracefulStop and GracefulClose are pion's: Shutdown without a limit, then
@@ -328,6 +329,9 @@
 // offerer's first message is with the answerer 2.5 round trips after the answer
 // was with the offerer: half of one for the answerer's check, and two for DTLS.
 // The answerer's takes 3.
+//
+// An association that ends by itself, since the peer has stopped SCTP alone, ends
+// its channels and not the connection, as in the text.
 //
 // States are those of the W3C text: ConnectionState and ICEConnectionState are
 // what the states of the transports amount to at that moment, however long a

@@ -348,8 +348,8 @@ func (t *DTLSTransport) end(cause error, to DTLSTransportState) {
 }
 
 // tellPeer sends the alert of a start that is given up, if there is a path.
-// https://www.rfc-editor.org/rfc/rfc5246#section-7.2.2
 // filter is nil before the handshake's first record.
+// https://www.rfc-editor.org/rfc/rfc5246#section-7.2.2
 func (t *DTLSTransport) tellPeer(filter *dtlsfilter.Filter) {
 	if filter == nil {
 		select {

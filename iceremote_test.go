@@ -344,3 +344,13 @@ func TestI8_CandidateTextSurvivesSignaling(t *testing.T) {
 		})
 	}
 }
+
+// While a start takes over the gatherer that it was given, there are no
+// parameters of the peer's yet.
+func TestI2_NoRemoteParametersInTheMiddleOfAStart(t *testing.T) {
+	transport := NewAPI().NewICETransport(nil)
+	transport.life.set(func() { transport.started = true })
+	_, err := transport.GetRemoteParameters()
+	require.ErrorIs(t, err, ErrInvalidState)
+	require.NoError(t, transport.Stop())
+}

@@ -8,6 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/ice/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -131,6 +132,7 @@ func TestI5_NothingIsLostInRestarts(t *testing.T) {
 		assert.Equal(t, 1, network.OpenSockets(0), "those of earlier agents are closed")
 		stats := a.ice.Stats()
 		assert.Greater(t, stats.BytesSent, uint64(sent[0]), "counted over all agents")
+		assert.Greater(t, int(stats.PacketsSent), sent[0]/2, "these, too")
 		requireNothingLeft(t, network, a, b)
 	})
 }
@@ -260,5 +262,26 @@ func TestI5_RestartRefusals(t *testing.T) {
 		require.ErrorIs(t, err, ErrInvalidState)
 		require.ErrorIs(t, none.SetRemoteParameters(params), ErrInvalidState)
 		requireNothingLeft(t, network, a, b)
+	})
+}
+
+// The agent of a restart may have nominated a pair before the call that starts it
+// has its connection in hand: the path changes over when both are there.
+func TestI5_NominatedBeforeTheConnectionIsKnown(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, network := quickPair(t, testnet.Delay(5*time.Millisecond))
+		connect(t, a, b)
+		from, to := channelPair(t, a, b, DataChannelParameters{Ordered: true})
+		before := agentOf(a)
+		agent, err := a.ice.prepareRestart("test")
+		require.NoError(t, err)
+		a.ice.onAgentState(agent, ice.ConnectionStateConnected)
+		require.Same(t, before, agentOf(a))
+		exchange(t, from, to)
+
+		a.ice.attach(agent, before.conn)
+		require.Same(t, agent, agentOf(a))
+		exchange(t, from, to)
+		stopped(t, network, a, b)
 	})
 }

@@ -3,10 +3,8 @@ package webrtc
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
-	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
 
 	"github.com/ctxrtc/webrtc/internal/handover"
@@ -44,7 +42,7 @@ type ICETransport struct {
 	former    []*iceAgent    // that still receive what was on the way
 	past      traffic        // of those that do no more
 	role      ICERole
-	started   bool
+	started   bool           // somebody may start it, and has not been refused
 	carrier   *handover.Path // of packets, also when the agent is replaced
 	mux       *mux.Mux
 	claimed   bool      // by a DTLS transport
@@ -52,7 +50,7 @@ type ICETransport struct {
 	peerRules bool      // a check has told that the peer is the controlling side
 	isReady   bool      // ready is closed
 	isSettled bool      // settled is
-	heard     time.Time // the last check of the peer's before that, or the start
+	heard     time.Time // when the last check of the peer's came, at first the start; until ready
 	stopGrace func() bool
 	stopLook  func() bool // of the consent
 	onPair    func(*ICECandidatePair)
@@ -103,24 +101,23 @@ func (t *ICETransport) adopt(op string, g *ICEGatherer) error {
 	if err := g.claim(); err != nil {
 		return opError(op, err)
 	}
+	check := t.onCheck
+	agent := g.agent()
+	agent.check.Store(&check)
 	t.life.mu.Lock()
 	ended := t.life.state == ICETransportStateClosed
 	own := t.life.events
 	if !ended {
-		t.gatherer, t.life.events = g, g.life.events
+		t.gatherer, t.agent, t.life.events = g, agent, g.life.events
 	}
 	t.life.mu.Unlock()
 	if ended { // it was stopped meanwhile, and closes no gatherer any more
+		agent.check.Store(nil)
 		g.disclaim()
 
 		return refuse(op, ErrInvalidState, "%w", t.life.endCause())
 	}
 	own.Forward(g.life.events)
-
-	check := t.onCheck
-	agent := g.agent()
-	agent.check.Store(&check)
-	t.life.set(func() { t.agent = agent })
 	t.life.group.Follow(g.life.group, lifecycle.Follower{
 		End: func(cause error) {
 			// One that has ended is closing the gatherer just now, and a
@@ -212,196 +209,12 @@ func (t *ICETransport) begin(
 
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	t.role, t.agent.remote = asked, params
+	t.role, t.agent.started, t.agent.remote = asked, true, params
 	if !t.life.moveLocked(ICETransportStateChecking) {
 		return refuse(op, ErrInvalidState, "%w", t.life.causeOr(ErrClosed))
 	}
 
 	return nil
-}
-
-// connect runs the agent until it has nominated a pair or failed.
-func (t *ICETransport) connect(ctx context.Context, params ICEParameters) error {
-	t.life.mu.Lock()
-	agent := t.agent
-	t.life.mu.Unlock()
-	if err := t.run(agent, params); err != nil {
-		err = t.life.causeOr(err)
-		t.end(err, ICETransportStateFailed)
-
-		return err
-	}
-	state, err := t.awaitNomination(ctx, "ice start")
-	if state == ICETransportStateFailed {
-		t.giveUp()
-
-		return t.failure()
-	}
-
-	return err
-}
-
-// run starts an agent towards that of the peer.
-func (t *ICETransport) run(agent *iceAgent, params ICEParameters) error {
-	t.life.mu.Lock()
-	role := t.role
-	t.life.mu.Unlock()
-	start := agent.StartAccept
-	if role == ICERoleControlling {
-		start = agent.StartDial
-	}
-	err := errors.Join(
-		agent.OnConnectionStateChange(func(state ice.ConnectionState) { t.onAgentState(agent, state) }),
-		agent.OnSelectedCandidatePairChange(func(local, remote ice.Candidate) { t.onAgentPair(agent, local, remote) }),
-		agent.SetRemoteICELite(params.ICELite))
-	if err != nil {
-		return err
-	}
-	conn, err := start(params.UsernameFragment, params.Password)
-	if err == nil {
-		t.attach(agent, conn)
-	}
-
-	return err
-}
-
-// failure says that no pair works, and between how many candidates.
-func (t *ICETransport) failure() error {
-	t.life.mu.Lock()
-	agent, expired := t.agent, t.agent.expired
-	t.life.mu.Unlock()
-	if expired {
-		return fmt.Errorf("%w: the peer has answered no check for %v", ErrICEFailed, consentTime)
-	}
-	local, remote := agent.remotes.counts()
-
-	return fmt.Errorf("%w: %d local and %d remote candidates", ErrICEFailed, local, remote)
-}
-
-// attach notes the connection of an agent. That of the first one makes the path.
-func (t *ICETransport) attach(agent *iceAgent, conn *ice.Conn) {
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	agent.conn = conn
-	if t.mux != nil {
-		return
-	}
-	t.carrier = handover.New(conn)
-	t.mux = mux.New(t.carrier)
-	if t.valid {
-		t.readyLocked()
-	}
-}
-
-// onAgentState runs on the agent's notifier, in the order of its changes.
-func (t *ICETransport) onAgentState(agent *iceAgent, agentState ice.ConnectionState) {
-	state := newICETransportStateFromICE(agentState)
-	if state == ICETransportStateClosed {
-		return // the agent is closed by us alone, and that is told by end
-	}
-	if state == ICETransportStateConnected {
-		agent.awaitChecks()
-	}
-	t.life.mu.Lock()
-	agent.state = state
-	isNext := agent == t.next
-	t.life.mu.Unlock()
-	switch {
-	case isNext && state == ICETransportStateConnected:
-		t.switchTo(agent)
-	case isNext && state == ICETransportStateFailed:
-		// Not on the agent's own goroutine, which closing the agent waits for.
-		t.life.group.Go(func() { t.drop(agent) })
-	default:
-		t.updateState()
-		if state == ICETransportStateConnected {
-			t.watchConsent(agent)
-		}
-	}
-}
-
-// updateState takes the state to what that of the agents amounts to. What was
-// disconnected or has failed is checking while a restart is. The one after a
-// restart may come late: what it was is looked at anew.
-func (t *ICETransport) updateState() {
-	t.life.mu.Lock()
-	state := t.agent.state
-	if t.next != nil && t.next.state == ICETransportStateChecking &&
-		(state == ICETransportStateDisconnected || state == ICETransportStateFailed) {
-		state = ICETransportStateChecking
-	}
-	before := t.life.state
-	moved := t.life.group.Cause() == nil && t.life.moveLocked(state)
-	if moved && state == ICETransportStateConnected {
-		t.settleRoleLocked()
-		t.settledLocked()
-		t.readyLocked()
-	}
-	stopGrace := t.stopGrace
-	if moved && before == ICETransportStateFailed {
-		t.stopGrace = nil
-	} else {
-		stopGrace = nil
-	}
-	t.life.mu.Unlock()
-	if stopGrace != nil {
-		stopGrace()
-	}
-	if moved && state == ICETransportStateFailed {
-		// Not on the agent's own goroutine, which closing the agent waits for.
-		t.life.group.Go(t.giveUp)
-	}
-}
-
-// giveUp ends a failed transport, at once or when its grace is over. A restart
-// in the meantime takes it out of failed.
-func (t *ICETransport) giveUp() {
-	t.life.mu.Lock()
-	grace := t.gatherer.settings.ICE.FailedGrace
-	scheduled := t.stopGrace != nil
-	stopped := t.life.state != ICETransportStateFailed // and stops the timer no more
-	if grace > 0 && !scheduled && !stopped {
-		t.stopGrace = t.life.group.After(grace, func() {
-			if t.State() == ICETransportStateFailed {
-				t.end(opError("ice", t.failure()), ICETransportStateFailed)
-			}
-		})
-	}
-	t.life.mu.Unlock()
-	if grace == 0 && !stopped {
-		t.end(opError("ice", t.failure()), ICETransportStateFailed)
-	}
-}
-
-// onAgentPair runs on the agent's notifier.
-func (t *ICETransport) onAgentPair(agent *iceAgent, local, remote ice.Candidate) {
-	pair, err := newPairFromICE(local, remote)
-	if err != nil {
-		return
-	}
-	t.life.mu.Lock()
-	defer t.life.mu.Unlock()
-	switch {
-	case t.life.state == ICETransportStateClosed:
-	case agent == t.agent:
-		t.postPairLocked(pair)
-	case agent == t.next:
-		agent.pair = pair // told when the agent is the one in use
-	}
-}
-
-func (t *ICETransport) postPairLocked(pair *ICECandidatePair) {
-	t.life.events.Post(t.life.group, func() { call(t.life, &t.onPair, pair) })
-}
-
-// readyLocked notes a valid pair. A check may arrive before the start has its
-// connection in hand.
-func (t *ICETransport) readyLocked() {
-	t.valid = true
-	if t.mux != nil && !t.isReady {
-		t.isReady = true
-		close(t.ready)
-	}
 }
 
 // end ends the transport, what stands on it, and its gatherer.
@@ -535,7 +348,7 @@ func (t *ICETransport) GetRemoteParameters() (ICEParameters, error) {
 	}
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
-	if !t.started {
+	if t.agent == nil || !t.agent.started {
 		return ICEParameters{}, refuse(op, ErrInvalidState, "not started")
 	}
 

@@ -76,6 +76,8 @@ func (t *ICETransport) lookForConsent(agent *iceAgent, c *consent) {
 	if lost {
 		// Nothing is sent any more. What reads waits: a restart may bring a path.
 		t.carrier.Switch(handover.NewIdle(t.life.group.Context().Done()))
+		packets := packetsSent(agent.Agent)
+		t.life.set(func() { t.past.packets += packets })
 		t.gatherer.release(agent, agent)
 		t.updateState()
 	}

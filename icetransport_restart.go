@@ -18,8 +18,20 @@ import (
 // the way.
 const drainTime = 3 * time.Second
 
-// traffic counts the bytes of agents that are closed.
-type traffic struct{ sent, received uint64 }
+// traffic counts the bytes and packets of agents that are closed.
+type traffic struct {
+	sent, received uint64
+	packets        uint32 // sent
+}
+
+// packetsSent counts those of all pairs that an agent still has.
+func packetsSent(agent *ice.Agent) (packets uint32) {
+	for _, pair := range agent.GetCandidatePairsStats() {
+		packets += pair.PacketsSent
+	}
+
+	return packets
+}
 
 // Restart looks for another path to the peer, as after a change of the network:
 // it gathers anew, and returns the new parameters when all candidates are
@@ -30,7 +42,8 @@ type traffic struct{ sent, received uint64 }
 //
 // Until a pair of the new candidates is nominated, packets go over the old one;
 // nothing above notices. A restart that is not answered, or finds no path,
-// changes nothing. A failed transport that waits for a restart
+// changes nothing. OnSelectedCandidatePairChange tells when the new one is in use.
+// A failed transport that waits for a restart
 // (ICESettings.FailedGrace) is connected again by it. A second Restart takes the
 // place of the first.
 //
@@ -187,22 +200,22 @@ func (t *ICETransport) drop(agent *iceAgent) {
 }
 
 // switchTo makes the agent of a restart, which has nominated a pair, the one in
-// use. It runs on the agent's notifier.
+// use. It runs on the agent's notifier, or in attach, whichever comes last.
 func (t *ICETransport) switchTo(agent *iceAgent) {
 	t.life.mu.Lock()
-	if t.next != agent || t.life.group.Cause() != nil {
+	if t.next != agent || agent.conn == nil || t.life.group.Cause() != nil {
 		t.life.mu.Unlock()
 
 		return
 	}
-	before := t.agent
+	before, conn := t.agent, agent.conn
 	t.agent, t.next, t.early = agent, nil, nil
 	t.former = append(t.former, before)
 	if agent.pair != nil {
 		t.postPairLocked(agent.pair)
 	}
 	t.life.mu.Unlock()
-	drain := t.carrier.Switch(agent.conn)
+	drain := t.carrier.Switch(conn)
 	t.updateState()
 	t.watchConsent(agent)
 	done := t.life.group.Context().Done()
@@ -222,11 +235,13 @@ func (t *ICETransport) switchTo(agent *iceAgent) {
 
 // retire closes an agent that is not used any more, and keeps what it counted.
 func (t *ICETransport) retire(agent, inUse *iceAgent) {
+	packets := packetsSent(agent.Agent)
 	t.gatherer.release(agent, inUse)
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
 	t.former = slices.DeleteFunc(t.former, func(a *iceAgent) bool { return a == agent })
 	t.past.add(agent.conn)
+	t.past.packets += packets
 }
 
 func (n *traffic) add(conn *ice.Conn) {

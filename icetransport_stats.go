@@ -87,7 +87,7 @@ func (t *ICETransport) report() (TransportStats, agentStats) {
 		ID: iceStatsID, Type: StatsTypeTransport, Timestamp: newStatsTimestamp(time.Now()),
 		ICEState: seen.state, ICERole: seen.role,
 	}
-	stats.BytesSent, stats.BytesReceived = seen.bytes.sent, seen.bytes.received
+	stats.BytesSent, stats.BytesReceived, stats.PacketsSent = seen.bytes.sent, seen.bytes.received, seen.bytes.packets
 	if seen.mux != nil {
 		in := seen.mux.Stats()
 		stats.PacketsReceived = uint32(in.Unknown + in.STUN + in.ZRTP + in.DTLS +
@@ -95,6 +95,9 @@ func (t *ICETransport) report() (TransportStats, agentStats) {
 	}
 	if seen.agent == nil {
 		return stats, agentStats{}
+	}
+	for _, former := range seen.former {
+		stats.PacketsSent += packetsSent(former.Agent)
 	}
 	told := readAgent(seen.agent)
 	t.gatherer.nameServers(seen.of, told.candidates)
@@ -171,6 +174,8 @@ type iceLook struct {
 	mux   *mux.Mux   // nil before the start
 	agent *ice.Agent // nil without a gatherer and after the end
 	of    *iceAgent  // the same
+
+	former []*iceAgent // of before a restart, not closed yet
 }
 
 // look takes what the counters are read from, so that the lock is free again
@@ -185,6 +190,7 @@ func (t *ICETransport) look() (seen iceLook) {
 	for _, former := range t.former {
 		seen.bytes.add(former.conn)
 	}
+	seen.former = slices.Clone(t.former)
 	if agent != nil {
 		seen.bytes.add(agent.conn)
 	}

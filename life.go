@@ -50,7 +50,7 @@ func newLife[S comparable](layer string, legal transitions[S], first, closed S, 
 	}
 }
 
-// moveLocked changes the state if the table in state.go allows it, and tells
+// moveLocked changes the state if its table of transitions allows it, and tells
 // handlers and waiters. It returns false, and nothing has changed, otherwise.
 func (l *life[S]) moveLocked(to S) bool {
 	if !l.legal.allows(l.state, to) {

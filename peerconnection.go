@@ -120,6 +120,7 @@ func (api *API) newPeerConnection(gatherer *ICEGatherer, config Configuration) (
 	transport.life.set(func() { transport.life.observer = pc.iceMoved })
 	dtls.life.set(func() { dtls.life.observer = pc.dtlsMoved })
 	pc.sctp.life.set(func() { pc.sctp.life.observer = pc.sctpMoved })
+	pc.sctp.onWanted = pc.wantData
 	// Whatever ends DTLS ends the connection; its own graceful end begins at
 	// the bottom.
 	pc.life.group.Follow(dtls.life.group, lifecycle.Follower{
@@ -357,7 +358,8 @@ func (pc *PeerConnection) OnDataChannel(handler func(*DataChannel)) {
 
 // SCTP returns the transport of the data channels; under it are those of DTLS
 // and ICE. It may be used for all that the connection has no call for:
-// OpenDataChannel, AcceptDataChannel, Listen, Stats.
+// OpenDataChannel, AcceptDataChannel, Listen, Stats. A channel that is made by it
+// makes a negotiation needed, as CreateDataChannel does.
 func (pc *PeerConnection) SCTP() *SCTPTransport {
 	if pc == nil {
 		return nil

@@ -55,7 +55,9 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 	switch p.set.sdp {
 	case SDPTypeRollback:
 		*pending = nil
-		n.forgetPeer(!p.set.local)
+		if !p.set.local {
+			n.forgetPeer()
+		}
 	case SDPTypeOffer:
 		if !p.set.local {
 			n.pendingLocal = nil // the implicit rollback
@@ -78,7 +80,7 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 		n.gatherLocked(p.values, &e)
 	}
 	if !p.set.local && p.description != nil {
-		pc.takeCandidatesLocked(p.description)
+		n.take(p.candidates, pc.api.settings.ICE.MaxRemoteCandidates)
 	}
 	if p.starts {
 		if p.set.local {
@@ -86,27 +88,15 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 		}
 		pc.startLocked(p, &e)
 	}
-	if to == SignalingStateStable && p.set.sdp == SDPTypeAnswer && n.wantsData && !n.dataAgreed() {
-		e.rejected = wasOffered(n)
-	}
+	e.rejected = p.set.sdp == SDPTypeAnswer && n.wantsData && n.dataRefused()
 	e.candidates = n.readyCandidates()
 	pc.setSignalingLocked(to)
 
 	return e
 }
 
-// wasOffered tells whether we have asked for data channels, and were refused.
-func wasOffered(n *negotiation) bool {
-	for i, s := range n.currentLocal.values.Sections {
-		if s.IsData() && !s.Rejected && i < len(n.currentRemote.values.Sections) {
-			return n.currentRemote.values.Sections[i].Rejected
-		}
-	}
-
-	return false
-}
-
-// startLocked settles what is started with the first answer that has a path.
+// startLocked settles what an answer that has a path starts: the transports, data
+// channels, a restart of ICE, or nothing.
 func (pc *PeerConnection) startLocked(p *prepared, e *effects) {
 	n := &pc.negotiation
 	first := !n.begun
@@ -131,10 +121,10 @@ func (pc *PeerConnection) startLocked(p *prepared, e *effects) {
 			UsernameFragment: remote.ice.UsernameFragment, Password: remote.ice.Password, Fingerprints: remote.fingerprints,
 		}
 	}
+	// The side that offers controls, unless the other alone is not lite.
 	// https://www.rfc-editor.org/rfc/rfc8445#section-6.1.1
-	offered := !p.set.local
 	lite := n.ice.ICELite
-	e.controls = offered
+	e.controls = !p.set.local
 	if lite != remote.ice.ICELite {
 		e.controls = !lite
 	}

@@ -288,29 +288,45 @@ func (c remoteCandidate) fits(d *description) error {
 	return errOtherUfrag
 }
 
-// takeCandidatesLocked makes those of a description wait with those that came
-// by themselves, and drops what belongs to none.
-func (pc *PeerConnection) takeCandidatesLocked(d *description) {
-	n := &pc.negotiation
-	n.candidates = slices.DeleteFunc(n.candidates, func(c remoteCandidate) bool { return c.belongs(n) != nil })
-	for i := range d.values.Sections {
-		section := &d.values.Sections[i]
+// candidatesOf are those of a description of the peer's, each once. It is not
+// refused for a candidate that we cannot use.
+func (pc *PeerConnection) candidatesOf(d *jsep.Description) (candidates []remoteCandidate) {
+	most := pc.api.settings.ICE.MaxRemoteCandidates
+	seen := make(map[string]bool)
+	for i := range d.Sections {
+		section := &d.Sections[i]
 		for _, text := range section.Transport.Candidates {
-			// A description is not refused for a candidate that we cannot use.
+			if seen[text] {
+				continue
+			}
+			seen[text] = true
 			candidate, err := ParseICECandidate(text)
 			if err != nil {
 				pc.log.Debugf("a candidate of the description is not used: %v", err)
 
 				continue
 			}
-			if len(n.candidates) >= pc.api.settings.ICE.MaxRemoteCandidates {
-				pc.log.Warnf("%d candidates are enough", len(n.candidates))
+			if len(candidates) == most {
+				pc.log.Warnf("the description has more than %d candidates", most)
 
-				return
+				return candidates
 			}
-			n.keep(remoteCandidate{ICECandidate: candidate, init: ICECandidateInit{
+			candidates = append(candidates, remoteCandidate{ICECandidate: candidate, init: ICECandidateInit{
 				Candidate: text, SDPMid: &section.MID, UsernameFragment: &section.Transport.UsernameFragment,
 			}})
+		}
+	}
+
+	return candidates
+}
+
+// take makes the candidates of a description wait with those that came by
+// themselves, up to a limit, and drops what belongs to none.
+func (n *negotiation) take(candidates []remoteCandidate, most int) {
+	n.candidates = slices.DeleteFunc(n.candidates, func(c remoteCandidate) bool { return c.belongs(n) != nil })
+	for _, c := range candidates {
+		if len(n.candidates) < most {
+			n.keep(c)
 		}
 	}
 }
@@ -337,10 +353,7 @@ func (n *negotiation) keep(c remoteCandidate) {
 }
 
 // forgetPeer drops the candidates of an offer of the peer's that was taken back.
-func (n *negotiation) forgetPeer(remote bool) {
-	if !remote {
-		return
-	}
+func (n *negotiation) forgetPeer() {
 	if n.remote() == nil {
 		n.candidates = nil
 

@@ -14,16 +14,16 @@ func (pc *PeerConnection) CreateDataChannel(label string, options *DataChannelIn
 		return nil, pc.closedError(op)
 	}
 	params := options.parameters(label)
-	channel, err := pc.api.NewDataChannel(pc.sctp, &params)
-	if err != nil {
-		return nil, err
-	}
+
+	return pc.api.NewDataChannel(pc.sctp, &params)
+}
+
+// wantData makes a negotiation of data channels needed.
+func (pc *PeerConnection) wantData() {
 	pc.life.mu.Lock()
 	defer pc.life.mu.Unlock()
 	pc.negotiation.wantsData = true
 	pc.checkNeededLocked()
-
-	return channel, nil
 }
 
 // OnNegotiationNeeded sets the handler that is told that an offer has to be made.

@@ -119,15 +119,12 @@ func (pc *PeerConnection) describeLocal(params ICEParameters) jsep.Local {
 			UsernameFragment: params.UsernameFragment, Password: params.Password,
 			Trickle: true, Fingerprints: pc.fingerprints,
 		},
-		Data: jsep.Data{Port: sctpPort, MaxMessageSize: &size, Init: capabilities.SCTPInit},
+		Data: jsep.Data{MaxMessageSize: &size, Init: capabilities.SCTPInit},
 	}
 	local.Transport.Candidates, local.Transport.EndOfCandidates = pc.gathered(params.UsernameFragment)
 
 	return local
 }
-
-// sctpPort stands in SDP and on the wire, and has no meaning over DTLS.
-const sctpPort = 5000
 
 // localCapabilities are what we take, also when the association has agreed on
 // something else.

@@ -90,9 +90,10 @@ func (n *negotiation) past() []jsep.Section {
 	return sections
 }
 
-// dataAgreed tells whether both sides have agreed on data channels.
-func (n *negotiation) dataAgreed() bool {
-	return n.currentLocal != nil && hasLiveData(n.currentLocal.values) && hasLiveData(n.currentRemote.values)
+// dataRefused tells whether our side has data channels in the negotiation that was
+// completed last, and the peer has rejected them.
+func (n *negotiation) dataRefused() bool {
+	return hasLiveData(n.currentLocal.values) && !hasLiveData(n.currentRemote.values)
 }
 
 func hasLiveData(d *jsep.Description) bool { return liveData(d) != nil }

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/logging"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -117,6 +119,48 @@ func TestP5_EarlyCandidatesAreBounded(t *testing.T) {
 		}
 		require.ErrorIs(t, b.AddICECandidate(candidate(1000)), ErrInvalidState)
 		requirePeersGone(t, network, b)
+	})
+}
+
+// askingLogs is a program's log that looks at a connection.
+type askingLogs struct {
+	logging.LeveledLogger
+
+	ask func()
+}
+
+func (l *askingLogs) NewLogger(string) logging.LeveledLogger { return l }
+func (l *askingLogs) Debugf(string, ...any)                  { l.ask() }
+func (l *askingLogs) Warnf(string, ...any)                   { l.ask() }
+
+// What is logged of a description is logged with no lock held.
+func TestP5_LogsOfCandidatesMayAsk(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		network := testnet.Pair(t)
+		logs := &askingLogs{LeveledLogger: quietLogs.NewLogger("test"), ask: func() {}}
+		a := newPeer(t, SettingEngine{}, network, 0)
+		b := newPeer(t, SettingEngine{LoggerFactory: logs}, network, 1)
+		_, err := a.CreateDataChannel("chat", nil)
+		require.NoError(t, err)
+		require.NoError(t, a.SetLocalDescriptionContext(context.Background(), SessionDescription{}))
+		offer := *a.LocalDescription()
+		var candidates strings.Builder
+		candidates.WriteString("a=candidate:nonsense\r\n")
+		for port := range 2 * defaultMaxRemoteCandidates {
+			fmt.Fprintf(&candidates, "a=candidate:1 1 udp 1 10.0.0.9 %d typ host\r\n", 1+port)
+		}
+		offer.SDP += candidates.String()
+		var asked atomic.Int32
+		logs.ask = func() {
+			asked.Add(1)
+			b.SignalingState()
+		}
+		require.NoError(t, b.SetRemoteDescription(offer))
+		assert.EqualValues(t, 2, asked.Load())
+		var waiting int
+		b.life.set(func() { waiting = len(b.negotiation.candidates) })
+		assert.Equal(t, defaultMaxRemoteCandidates, waiting)
+		requirePeersGone(t, network, a, b)
 	})
 }
 

@@ -17,8 +17,10 @@ type prepared struct {
 
 	at     position // where the negotiation was when it was looked at
 	set    descriptionSet
-	remote remoteParameters // of an answer, on either side
-	starts bool             // the transports, which have not been started
+	starts bool             // an answer that has a path: the transports may have to be started
+	remote remoteParameters // with which, the peer's
+
+	candidates []remoteCandidate // of a description of the peer's
 }
 
 // position is where a negotiation is: what decides whether a description may be
@@ -86,6 +88,9 @@ func (pc *PeerConnection) prepareLocal(desc SessionDescription) (*prepared, erro
 		return nil, refuse(op, ErrInvalidModification, "no %v was created", typ)
 	case desc.SDP != created.SDP:
 		return nil, refuse(op, ErrInvalidModification, "it is not the %v that was created last", typ)
+	case !n.isOurs(created.values):
+		// A restart has begun or was given up while it was created.
+		return nil, refuse(op, ErrInvalidModification, "the ICE credentials of the %v count no more", typ)
 	}
 	p.description = &description{SessionDescription{typ, created.SDP}, created.values}
 	if typ == SDPTypeOffer || n.pendingRemote == nil {
@@ -103,6 +108,9 @@ func (pc *PeerConnection) prepareRemote(desc SessionDescription) (*prepared, err
 	n := pc.negotiation // a look
 	pc.life.mu.Unlock()
 	p := &prepared{at: n.position(), set: descriptionSet{local: false, sdp: desc.Type}}
+	if desc == (SessionDescription{}) {
+		return nil, refuse(op, ErrInvalidArgument, "the description is empty: it has no type and no SDP")
+	}
 	if !sdpTypes.has(desc.Type) {
 		return nil, refuse(op, ErrInvalidArgument, "type %d", desc.Type)
 	}
@@ -131,16 +139,17 @@ func (pc *PeerConnection) prepareRemote(desc SessionDescription) (*prepared, err
 	if err != nil {
 		return nil, refuse(op, ErrInvalidArgument, "%w", err)
 	}
+	p.candidates = pc.candidatesOf(values)
+	if desc.Type != SDPTypeOffer {
+		return p, p.prepareStart(op, &n, values)
+	}
 	if path, _, _, live := values.Path(); live { // what is rejected as a whole has no parameters
-		if p.remote, err = remoteParametersOf(values, path); err != nil {
+		if _, err = remoteParametersOf(values, path); err != nil {
 			return nil, refuse(op, ErrInvalidArgument, "%w", err)
 		}
 	}
-	if desc.Type == SDPTypeOffer {
-		return p, nil
-	}
 
-	return p, p.prepareStart(op, &n, values)
+	return p, nil
 }
 
 // syntaxError gives a parser's error its public type.

@@ -5,7 +5,9 @@ import "github.com/ctxrtc/webrtc/internal/jsep"
 // RestartICE has the next offer restart ICE, and makes one needed: both sides
 // gather anew and look for another path, as after a change of the network, while
 // the old one carries data. A restart that is taken back, or finds no path,
-// changes nothing. A connection that has failed can be mended by it for 30 s, see
+// changes nothing. OnSelectedCandidatePairChange of the ICE transport tells when the
+// new path is in use; Connect does not wait for it while the old one is connected.
+// A connection that has failed can be mended by it for 30 s, see
 // ICESettings.FailedGrace. Before the connection has begun to connect it has no
 // effect. OfferOptions.ICERestart does the same for one offer.
 // https://www.w3.org/TR/webrtc/#dom-rtcpeerconnection-restartice

@@ -224,3 +224,25 @@ func TestP6_RestartRefusals(t *testing.T) {
 		requirePeersGone(t, network, a, b)
 	})
 }
+
+// A description whose credentials have changed while it was created, on another
+// goroutine, is refused.
+func TestP6_OfferOfOtherCredentials(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, network := peers(t)
+		_, err := a.CreateDataChannel("chat", nil)
+		require.NoError(t, err)
+		negotiate(t, a, b)
+		connectPeers(t, a, b)
+		stale, err := a.CreateOffer(nil)
+		require.NoError(t, err)
+		var created *description
+		a.life.set(func() { created = a.negotiation.createdOffer })
+		a.RestartICE()
+		negotiate(t, a, b)
+		a.life.set(func() { a.negotiation.createdOffer = created })
+		require.ErrorIs(t, a.SetLocalDescription(stale), ErrInvalidModification)
+		negotiate(t, a, b)
+		requirePeersGone(t, network, a, b)
+	})
+}

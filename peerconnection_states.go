@@ -2,6 +2,7 @@ package webrtc
 
 import (
 	"context"
+	"fmt"
 )
 
 // The states of a connection are what those of its transports amount to. The
@@ -119,7 +120,34 @@ func (pc *PeerConnection) Connect(ctx context.Context) error {
 		case <-changed:
 		case <-pc.life.group.Context().Done():
 		case <-ctx.Done():
-			return opError(op, contextError(ctx))
+			return opError(op, pc.stillWaits(ctx))
 		}
 	}
+}
+
+// stillWaits is the error of a context that has ended, with what is missing if
+// nothing could have connected.
+func (pc *PeerConnection) stillWaits(ctx context.Context) error {
+	pc.life.mu.Lock()
+	n := pc.negotiation // a look
+	pc.life.mu.Unlock()
+	missing := ""
+	switch {
+	case n.begun:
+	case n.local() == nil && n.remote() == nil:
+		missing = "no description was set"
+	case n.remote() == nil:
+		missing = "the peer's description was not set"
+	case n.local() == nil:
+		missing = "no local description was set"
+	case n.state != SignalingStateStable:
+		missing = "the negotiation is in the state " + n.state.String()
+	default:
+		missing = "the descriptions have nothing to connect"
+	}
+	if missing == "" {
+		return contextError(ctx)
+	}
+
+	return fmt.Errorf("%w (%s)", contextError(ctx), missing)
 }

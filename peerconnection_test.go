@@ -256,3 +256,36 @@ func TestConnectRefusesAWrongFingerprint(t *testing.T) {
 }
 
 var otherFingerprint = regexp.MustCompile(`a=fingerprint:sha-256 [0-9A-F]{2}:([0-9A-F:]+)`)
+
+// A channel that is made by the transport is negotiated, too, and Connect says
+// what it has waited for in vain.
+func TestConnectSaysWhatIsMissing(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, b, network := peers(t)
+		missing := func(pc *PeerConnection, what string) {
+			t.Helper()
+			err := pc.Connect(limited(t, time.Second))
+			require.ErrorIs(t, err, context.DeadlineExceeded)
+			require.ErrorContains(t, err, what)
+		}
+		missing(a, "no description was set")
+		negotiate(t, a, b)
+		missing(a, "nothing to connect")
+		needed := make(chan struct{}, 1)
+		a.OnNegotiationNeeded(func() { needed <- struct{}{} })
+		opened := make(chan error, 1)
+		go func() {
+			_, err := a.SCTP().OpenDataChannel(context.Background(), &DataChannelParameters{Label: "by the transport"})
+			opened <- err
+		}()
+		<-needed
+		require.NoError(t, a.SetLocalDescriptionContext(context.Background(), SessionDescription{}))
+		missing(a, "have-local-offer")
+		require.NoError(t, b.SetRemoteDescription(*a.LocalDescription()))
+		require.NoError(t, b.SetLocalDescriptionContext(context.Background(), SessionDescription{}))
+		require.NoError(t, a.SetRemoteDescription(*b.LocalDescription()))
+		require.NoError(t, <-opened)
+		connectPeers(t, a, b)
+		requirePeersGone(t, network, a, b)
+	})
+}

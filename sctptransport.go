@@ -35,6 +35,7 @@ type SCTPTransport struct {
 	totals   channelCounts // of all channels
 	happened channelEvents // to them
 	kept     atomic.Int64  // bytes of closed channels that wait for the program
+	onWanted func()        // is told of every channel of ours; nil if nobody has to be
 	opening  chan struct{} // holds a token while a stream is being opened
 	drained  chan struct{} // closed when nothing more comes of the association
 
@@ -426,6 +427,13 @@ func (t *SCTPTransport) alive() *life[SCTPTransportState] {
 	}
 
 	return t.life
+}
+
+// wanted tells whoever negotiates that there is something to negotiate.
+func (t *SCTPTransport) wanted() {
+	if t.onWanted != nil {
+		t.onWanted()
+	}
 }
 
 // isShutting tells whether our own Shutdown is under way: the streams' end is

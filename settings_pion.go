@@ -364,8 +364,7 @@ func (e *SettingEngine) DisableCertificateFingerprintVerification(isDisabled boo
 }
 
 // DisableCloseByDTLS sets DTLS.KeepOpenOnClose: true keeps a PeerConnection open
-// when its DTLS transport has closed. It is kept for PeerConnection and has no
-// effect yet.
+// when its DTLS transport has closed, until ICE fails.
 func (e *SettingEngine) DisableCloseByDTLS(keepOpen bool) {
 	e.orScratch().DTLS.KeepOpenOnClose = keepOpen
 }

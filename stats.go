@@ -129,7 +129,8 @@ type TransportStats struct {
 	// DTLSCipher is IANA's name of the cipher suite, empty before the
 	// handshake is done.
 	DTLSCipher string `json:"dtlsCipher"`
-	// SRTPCipher is IANA's name of the protection profile, empty without SRTP.
+	// SRTPCipher is IANA's name of the protection profile that was agreed on,
+	// also if there is no media; empty if there was none.
 	SRTPCipher string `json:"srtpCipher"`
 	// LocalCertificateID and RemoteCertificateID name the statistics of the
 	// certificates that the handshake used.

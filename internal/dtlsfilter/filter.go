@@ -130,10 +130,6 @@ func lasting(err error) error {
 	return &pathError{err}
 }
 
-// Connected tells that the handshake has succeeded. From here on nothing in
-// plaintext is believed, and application data is read.
-func (f *Filter) Connected() { f.rouse() }
-
 // Close ends the filter: a pending read and every later call return
 // net.ErrClosed. The path stays open, with a read deadline in the past.
 func (f *Filter) Close() error {

@@ -79,8 +79,10 @@ func (f *Filter) release(p []byte) int {
 	return n
 }
 
-// rouse ends a read of the path if there is something to release.
-func (f *Filter) rouse() {
+// Connected tells that the handshake has succeeded. From here on nothing in
+// plaintext is believed, and application data is read: a read of the path that is
+// under way ends if there are records to release.
+func (f *Filter) Connected() {
 	f.mu.Lock()
 	f.phase.Or(connected)
 	wake := len(f.held.records) > 0
@@ -94,7 +96,7 @@ func (f *Filter) rouse() {
 	}
 }
 
-// roused tells whether a read of the path has ended for rouse, and not by the
+// roused tells whether a read of the path has ended for Connected, and not by the
 // module's own deadline.
 func (f *Filter) roused(err error) bool {
 	var timeout net.Error

@@ -217,15 +217,29 @@ func TestAnsweredPathOfBundleOnly(t *testing.T) {
 }
 
 func TestTexts(t *testing.T) {
-	for name, d := range directions {
+	for name, d := range map[string]Direction{
+		"sendrecv": DirectionSendRecv, "sendonly": DirectionSendOnly,
+		"recvonly": DirectionRecvOnly, "inactive": DirectionInactive,
+	} {
 		assert.Equal(t, name, d.String())
+		named, ok := directionNamed(name)
+		assert.True(t, ok)
+		assert.Equal(t, d, named)
 		assert.Equal(t, d, d.Reverse().Reverse())
 		assert.Equal(t, d.Sends(), d.Reverse().Receives())
 	}
-	for name, s := range setups {
+	for name, s := range map[string]Setup{
+		"actpass": SetupActPass, "active": SetupActive, "passive": SetupPassive, "holdconn": SetupHoldConn,
+	} {
 		assert.Equal(t, name, s.String())
+		assert.Equal(t, s, setupNamed(name))
 	}
+	_, ok := directionNamed("sideways")
+	assert.False(t, ok)
+	assert.Equal(t, SetupNone, setupNamed("sideways"))
 	assert.Equal(t, "", SetupNone.String())
 	assert.Equal(t, "unknown", Direction(-1).String())
 	assert.Equal(t, "unknown", Direction(4).String())
+	assert.Equal(t, "", Setup(-1).String())
+	assert.Equal(t, "", Setup(5).String())
 }

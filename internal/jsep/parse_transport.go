@@ -15,27 +15,9 @@ type level struct {
 	lite       bool
 }
 
-// directions are the attributes that say one.
-// https://www.rfc-editor.org/rfc/rfc8866#section-6.7
-var directions = map[string]Direction{
-	"sendrecv": DirectionSendRecv,
-	"sendonly": DirectionSendOnly,
-	"recvonly": DirectionRecvOnly,
-	"inactive": DirectionInactive,
-}
-
-// setups are the values of a=setup.
-// https://www.rfc-editor.org/rfc/rfc4145#section-4
-var setups = map[string]Setup{
-	"actpass":  SetupActPass,
-	"active":   SetupActive,
-	"passive":  SetupPassive,
-	"holdconn": SetupHoldConn,
-}
-
 // read takes one attribute, and tells whether it is one of its own.
 func (l *level) read(a attribute) (known bool, err error) {
-	if direction, ok := directions[a.Key]; ok {
+	if direction, ok := directionNamed(a.Key); ok {
 		if l.directed && l.direction != direction {
 			return true, a.fail(ErrContradiction, "another direction before this one")
 		}
@@ -169,8 +151,8 @@ func isHexPairs(text string) bool {
 // setup reads the role in DTLS.
 // https://www.rfc-editor.org/rfc/rfc8842#section-5
 func (l *level) setup(a attribute) error {
-	setup, ok := setups[strings.ToLower(strings.TrimSpace(a.Value))]
-	if !ok {
+	setup := setupNamed(strings.ToLower(strings.TrimSpace(a.Value)))
+	if setup == SetupNone {
 		return a.fail(ErrSyntax, "no such role")
 	}
 	if before := l.transport.Setup; before != SetupNone && before != setup {

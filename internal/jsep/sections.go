@@ -117,7 +117,7 @@ func hasField(key string) bool {
 		"ice-lite", "fingerprint", "setup", "end-of-candidates", "extmap-allow-mixed":
 		return true
 	default:
-		_, ok := directions[key]
+		_, ok := directionNamed(key)
 
 		return ok
 	}

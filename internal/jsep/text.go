@@ -1,6 +1,9 @@
 package jsep
 
+import "slices"
+
 // The texts of the directions, by their values.
+// https://www.rfc-editor.org/rfc/rfc8866#section-6.7
 var directionTexts = [...]string{"sendrecv", "sendonly", "recvonly", "inactive"}
 
 // String returns the name of the attribute, or "unknown".
@@ -10,6 +13,13 @@ func (d Direction) String() string {
 	}
 
 	return directionTexts[d]
+}
+
+// directionNamed is the direction that an attribute names, and false of another.
+func directionNamed(attribute string) (Direction, bool) {
+	at := slices.Index(directionTexts[:], attribute)
+
+	return Direction(max(0, at)), at >= 0
 }
 
 // Sends tells whether the side sends.
@@ -48,18 +58,18 @@ func directionOf(sends, receives bool) Direction {
 	}
 }
 
+// The texts of the roles, by their values.
+// https://www.rfc-editor.org/rfc/rfc4145#section-4
+var setupTexts = [...]string{"", "actpass", "active", "passive", "holdconn"}
+
 // String returns the value of the attribute, or "" of none.
 func (s Setup) String() string {
-	switch s {
-	case SetupActPass:
-		return "actpass"
-	case SetupActive:
-		return "active"
-	case SetupPassive:
-		return "passive"
-	case SetupHoldConn:
-		return "holdconn"
-	default:
+	if s < 0 || int(s) >= len(setupTexts) {
 		return ""
 	}
+
+	return setupTexts[s]
 }
+
+// setupNamed is the role that a value of the attribute names, or SetupNone.
+func setupNamed(text string) Setup { return Setup(max(0, slices.Index(setupTexts[:], text))) }
