@@ -58,7 +58,7 @@ var connectionHandlers = map[string]func(s *connectionScene, f func()){
 func ofQueue(handler string) bool {
 	return slices.Contains([]string{
 		"OnConnectionStateChange", "OnICEConnectionStateChange", "OnSignalingStateChange", "OnICEGatheringStateChange",
-		"OnICECandidate",
+		"OnICECandidate", "OnICECandidateError",
 	}, handler)
 }
 
