@@ -192,6 +192,7 @@ func TestBadInputTablesAreComplete(t *testing.T) {
 // badreceiver_test.go calls them on nil and zero receivers.
 var refuseReceiversOnly = []string{
 	"ICEGatherer.Close", "ICEGatherer.GracefulClose", "ICEGatherer.GetLocalCandidates",
+	"ICEGatherer.GetServerResults", "ICECandidateError.Unwrap",
 	"ICETransport.Stop", "ICETransport.GracefulStop", "ICETransport.GetSelectedCandidatePair",
 	"DTLSTransport.Stop", "DTLSTransport.GracefulStop", "DTLSTransport.GetLocalParameters",
 	"SCTPTransport.Stop", "SCTPTransport.GracefulStop",

@@ -24,6 +24,7 @@ var receivers = []any{
 	(*SCTPTransportState)(nil), (*DataChannelState)(nil), (*PeerConnectionState)(nil), (*SignalingState)(nil),
 	(*NetworkType)(nil), (*StatsTimestamp)(nil), (*DTLSTransportStats)(nil), (*StatsReport)(nil), (*Error)(nil),
 	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil), (*SCTPCapabilities)(nil), (*Listener)(nil), (*UDPMux)(nil),
+	(*ICECandidateError)(nil),
 }
 
 // fineOnZero return no error on a zero receiver, for zero arguments or those
@@ -33,7 +34,7 @@ var fineOnZero = []string{
 	"ICETransportState.MarshalText", "DTLSTransportState.MarshalText", "DataChannelState.MarshalText",
 	"ICETransportPolicy.MarshalJSON", "ICECredentialType.MarshalJSON", "SCTPCapabilities.MarshalJSON",
 	"SettingEngine.SetICEAddressRewriteRules", "SettingEngine.SetICERenomination",
-	"SettingEngine.SetEphemeralUDPPortRange", "Error.Unwrap", "DataLostError.Unwrap", "SDPSyntaxError.Unwrap",
+	"SettingEngine.SetEphemeralUDPPortRange", "Error.Unwrap", "DataLostError.Unwrap", "SDPSyntaxError.Unwrap", "ICECandidateError.Unwrap",
 	"SessionDescription.Unmarshal", "SDPType.MarshalJSON", "BundlePolicy.MarshalJSON", "RTCPMuxPolicy.MarshalJSON", "SDPSemantics.MarshalJSON",
 }
 
@@ -87,7 +88,9 @@ func notUsable(t *testing.T, kind, name string, method reflect.Value) {
 		}
 		assert.Zero(t, time.Since(began), "%s took time", name)
 		fine := kind == "zero" && slices.Contains(fineOnZero, name[len(kind)+1:]) ||
-			slices.Contains([]string{"nil Error.Unwrap", "nil DataLostError.Unwrap", "nil SDPSyntaxError.Unwrap"}, name)
+			slices.Contains([]string{
+				"nil Error.Unwrap", "nil DataLostError.Unwrap", "nil SDPSyntaxError.Unwrap", "nil ICECandidateError.Unwrap",
+			}, name)
 		for _, result := range out {
 			if result.Type() == reflect.TypeFor[error]() && !fine {
 				assert.False(t, result.IsNil(), "%s returns no error", name)

@@ -188,6 +188,7 @@ func TestE7_HandlersNilReplacedAndLate(t *testing.T) {
 // unset takes every handler away.
 func (s *scene) unset() {
 	s.a.gatherer.OnLocalCandidate(nil)
+	s.a.gatherer.OnLocalCandidateError(nil)
 	s.a.gatherer.OnStateChange(nil)
 	s.a.ice.OnConnectionStateChange(nil)
 	s.a.ice.OnSelectedCandidatePairChange(nil)

@@ -47,7 +47,7 @@
 //     StartContext has returned nil, its context means nothing any more.
 //   - If the context ends before a start has succeeded, also when it had ended
 //     before the call, the transport is closed. When the call returns, our own
-//     sockets and goroutines are gone, the protocol modules have been told to
+//     sockets and goroutines are gone, but for what releases a TURN allocation, the protocol modules have been told to
 //     end, and the peer has been told where the protocol has a way: DTLS sends
 //     an alert, SCTP an ABORT. A handler that runs is not waited for.
 //   - A start has one outcome. If its context may have ended it, it never
@@ -94,8 +94,8 @@
 //
 // # Ordering
 //
-// The events of one stack, which are states, candidates and pairs of ICE,
-// states of DTLS, OnError and OnClose of SCTP, and the states of a
+// The events of one stack, which are states, candidates, errors of their servers
+// and pairs of ICE, states of DTLS, OnError and OnClose of SCTP, and the states of a
 // PeerConnection, share one queue. They are
 // delivered one at a time, in the order of the changes across all layers, by a
 // goroutine that holds no lock. A slow handler delays the events behind it, and
@@ -255,6 +255,37 @@
 //	  that is not complete                            association: see MaxMessageSize
 //	                                                  and MaxUnreadMessages
 //	handshake in signaling         off                off; SNAP
+//
+// # Gathering
+//
+// An [ICEGatherer] tells host candidates as they are found on the machine, and
+// asks STUN and TURN servers side by side: each URL for a reflexive and a
+// relayed address as far as it has them, over IPv4 and IPv6. All that this takes,
+// from the lookup of the name over dialling, TLS or DTLS to the answer, is over
+// after ICESettings.STUNGatherTimeout or TURNGatherTimeout, 5 s each, and ends
+// with the gatherer or the context of GatherContext. Gathering is complete when
+// all have answered or their time is over; no pair and no other call waits for
+// that. 32 questions are asked at a time.
+//
+// A server that fails harms no other. OnLocalCandidateError tells its URL, the
+// step, how long it took and why; GetServerResults tells how all went. A
+// GatherContext whose context ends first returns the same in its error.
+//
+//	URL                         asked for              over
+//	stun:                       reflexive              UDP
+//	turn:, also transport=udp   reflexive and relayed  UDP
+//	turn:?transport=tcp         relayed                TCP
+//	turns:, also transport=tcp  relayed                TLS
+//	turns:?transport=udp        relayed                DTLS
+//	stuns:                      nothing, an error
+//
+// A relay's writes never wait for its server: what has no permission yet, or no
+// room in the connection to it, waits in a queue of 256 packets, of 1,024 over
+// TCP, and is lost above that. Allocations, permissions and channels are
+// refreshed, and the allocation is released with the gatherer, or after a
+// restart with the agent of before: the request is sent as it closes, and its
+// socket stays for the answer, half a second at most, which Stop and Close do not
+// wait for. Run and Shutdown do.
 //
 // # Restart
 //
@@ -438,6 +469,9 @@
 //     is never answered ends the connection.
 //   - A gatherer has its agent from the constructor on, and so has to be closed;
 //     pion: from Gather on.
+//   - STUN and TURN servers are asked beside the agent, under the gatherer's
+//     context, and their errors are told; pion: in the agent, which logs them,
+//     and whose checks wait for a TURN server that is silent.
 //   - A start whose context has ended closes its transport; pion: DTLS is
 //     failed.
 //   - DTLSTransport.Start may be called while ICE is still checking; before ICE
@@ -520,7 +554,8 @@
 //   - UnmarshalText of a state or role, and UnmarshalJSON of an
 //     ICETransportPolicy or ICECredentialType, refuse a text that they do not
 //     know; pion: it becomes unknown, or the default.
-//   - An ICEServer's port has to be 1 to 65535.
+//   - An ICEServer's port has to be 1 to 65535, and its URL has no user,
+//     fragment or second transport.
 //
 // # Deviations from the W3C text
 //
@@ -529,4 +564,6 @@
 //     keeps the text's behavior.
 //   - The ICE state completed is never reached: the agent does not tell when it
 //     has checked all pairs.
+//   - [ICECandidateError] has the step and the duration, too; the URL is as it was
+//     configured.
 package webrtc

@@ -33,6 +33,11 @@ var handlers = map[string]func(s *scene, f func()){
 	"ICEGatherer.OnStateChange": func(s *scene, f func()) {
 		s.a.gatherer.OnStateChange(func(ICEGathererState) { f() })
 	},
+	"ICEGatherer.OnLocalCandidateError": func(s *scene, f func()) {
+		// A server that cannot be asked over TLS, which takes no time.
+		_ = s.a.gatherer.setServers("test", []ICEServer{{URLs: []string{"stuns:10.0.0.9"}}})
+		s.a.gatherer.OnLocalCandidateError(func(*ICECandidateError) { f() })
+	},
 	"ICETransport.OnConnectionStateChange": func(s *scene, f func()) {
 		s.a.ice.OnConnectionStateChange(func(ICETransportState) { f() })
 	},

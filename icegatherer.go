@@ -8,12 +8,18 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
-	"github.com/pion/stun/v4"
 
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
 
-// ICEGatherer gathers the local candidates of one [ICETransport].
+// ICEGatherer gathers the local candidates of one [ICETransport]: on the
+// interfaces of the machine, and from STUN and TURN servers, all side by side.
+// A server that fails harms no other; OnLocalCandidateError tells why, and
+// GetServerResults how all went.
+//
+// What a TURN server has allocated is refreshed as long as the gatherer lives.
+// Close has it released: the socket for that stays until the server has answered,
+// half a second at most, which Close does not wait for.
 //
 // It is made by [API.NewICEGatherer] and has an agent with a goroutine from
 // then on, so it has to be closed, or handed to a transport, which owns it
@@ -25,14 +31,14 @@ type ICEGatherer struct {
 	life     *life[ICEGathererState]
 	settings *SettingEngine
 	policy   ICEGatherPolicy
-	dialer   *turnDialer
 	log      logging.LeveledLogger
 
 	// Guarded by life.mu.
-	urls        []*stun.URI
+	urls        []serverURL
 	newest      *iceAgent   // the one that gathers, or has
 	agents      []*iceAgent // all that are not closed
 	onCandidate func(*ICECandidate)
+	onError     func(*ICECandidateError)
 	claimed     bool // by a transport
 }
 
@@ -56,9 +62,7 @@ func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 		urls:     urls,
 		log:      api.settings.loggerFactory().NewLogger("ortc"),
 	}
-	g.dialer = newTURNDialer(g.life.group.Context(), api.settings)
-	g.dialer.setServers(urls)
-	if _, err = g.newAgent(op, urls, false); err != nil {
+	if _, err = g.newAgent(op, len(urls), false); err != nil {
 		return nil, err
 	}
 
@@ -74,88 +78,85 @@ func (g *ICEGatherer) setServers(op string, servers []ICEServer) error {
 	if g.settings.ICE.Lite && len(urls) > 0 {
 		return refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", len(urls))
 	}
-	err = g.agent().UpdateOptions(ice.WithUrls(urls))
 	if cause := g.life.group.Cause(); cause != nil {
 		return opError(op, cause)
 	}
-	if err != nil && !errors.Is(err, ice.ErrClosed) { // an agent that has lost its peer's consent is closed
-		return opError(op, err)
-	}
-	g.dialer.setServers(urls)
-	g.life.mu.Lock()
-	defer g.life.mu.Unlock()
-	g.urls = urls
+	g.life.set(func() { g.urls = urls })
 
 	return nil
 }
 
 // Gather starts gathering and returns at once. Candidates are told to the
-// handler of OnLocalCandidate, nil after the last one. A gatherer gathers once:
-// use one of the two, Gather or GatherContext.
+// handler of OnLocalCandidate, nil after the last one, which is when every
+// server has answered or its time is over. A gatherer gathers once: use one of
+// the two, Gather or GatherContext.
 //
 // It fails with [ErrInvalidState] when it has been called before, and when the
 // gatherer is closed.
-func (g *ICEGatherer) Gather() error { return g.gather("ice gather") }
+func (g *ICEGatherer) Gather() error {
+	_, err := g.gather("ice gather")
+
+	return err
+}
 
 // GatherContext gathers and waits for the end of it. It returns the
 // candidates, which the handler of OnLocalCandidate is told too. A gatherer
 // gathers once: use one of the two, Gather or GatherContext.
 //
+// A server that fails is no error of it: see OnLocalCandidateError.
+//
 // If the context ends first, gathering is over all the same: the state is
 // complete, the nil candidate is told, the transport lives, and what was found
-// so far is returned with the context's error. What servers answer later is
-// not told any more.
+// so far is returned with the context's error and those of the servers, which
+// errors.As finds as [*ICECandidateError]. What servers answer later is dropped.
 func (g *ICEGatherer) GatherContext(ctx context.Context) ([]ICECandidate, error) {
 	const op = "ice gather"
 	if ctx == nil {
 		return nil, refuse(op, ErrInvalidArgument, "nil context")
 	}
-	if err := g.alive().usable(op); err != nil {
+	agent, err := g.gather(op)
+	if err != nil {
 		return nil, err
 	}
-	agent := g.agent() // a restart has another
-	if err := g.gather(op); err != nil {
-		return nil, err
-	}
-	_, err := g.life.await(ctx, op, ICEGathererStateComplete)
-	if err != nil && g.life.group.Cause() == nil && g.agent() == agent {
-		g.complete()
+	_, err = g.life.await(ctx, op, ICEGathererStateComplete)
+	if err != nil && g.life.group.Cause() == nil {
+		err = &Error{Op: op, Err: g.cut(agent, errors.Unwrap(err))}
 	}
 	candidates, _ := g.gatheredBy(agent.params.UsernameFragment)
 
 	return candidates, err
 }
 
-func (g *ICEGatherer) gather(op string) error {
+func (g *ICEGatherer) gather(op string) (*iceAgent, error) {
 	if err := g.alive().usable(op); err != nil {
-		return err
+		return nil, err
 	}
 	g.life.mu.Lock()
 	state := g.life.state
 	ok := state == ICEGathererStateNew && g.life.moveLocked(ICEGathererStateGathering)
+	agent := g.newest
 	g.life.mu.Unlock()
 	switch {
 	case ok:
+		return agent, g.begin(op, agent)
 	case state == ICEGathererStateClosed:
-		return refuse(op, ErrInvalidState, "gatherer is closed: %w", g.life.causeOr(ErrClosed))
+		return nil, refuse(op, ErrInvalidState, "gatherer is closed: %w", g.life.causeOr(ErrClosed))
 	default:
-		return refuse(op, ErrInvalidState, "gatherer is %s", state)
+		return nil, refuse(op, ErrInvalidState, "gatherer is %s", state)
 	}
-	if err := g.agent().GatherCandidates(); err != nil {
-		g.complete() // never left at gathering
-
-		return opError(op, g.closedError(err))
-	}
-
-	return nil
 }
 
-// complete ends gathering: the state first, then the nil candidate, so that a
-// handler of either sees the state complete.
+// complete ends gathering.
 func (g *ICEGatherer) complete() {
 	g.life.mu.Lock()
 	defer g.life.mu.Unlock()
-	if g.life.moveLocked(ICEGathererStateComplete) {
+	g.completeLocked()
+}
+
+// completeLocked ends gathering: the state first, then the nil candidate, so
+// that a handler of either sees the state complete.
+func (g *ICEGatherer) completeLocked() {
+	if g.life.state == ICEGathererStateGathering && g.life.moveLocked(ICEGathererStateComplete) {
 		g.postCandidateLocked(nil)
 	}
 }

@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"context"
 	"errors"
 	"net"
 	"slices"
@@ -25,7 +26,9 @@ type iceAgent struct {
 	// runs in the agent's loop.
 	check atomic.Pointer[func(message *stun.Message, pair *ice.CandidatePair)]
 
-	local []ICECandidate // the lock of the gatherer's life guards it
+	// The lock of the gatherer's life guards both.
+	local     []ICECandidate
+	gathering questioning
 
 	// The lock of the transport's life guards what that knows of the agent.
 	remote  ICEParameters // of the peer's agent, once it is started
@@ -40,14 +43,13 @@ type iceAgent struct {
 
 // newAgent makes an agent, with new credentials if anew is set. That of a restart
 // does nothing before gatherAnew.
-func (g *ICEGatherer) newAgent(op string, urls []*stun.URI, anew bool) (*iceAgent, error) {
-	options, err := g.settings.iceAgentOptions(urls, g.policy)
+func (g *ICEGatherer) newAgent(op string, servers int, anew bool) (*iceAgent, error) {
+	options, err := g.settings.iceAgentOptions(servers, g.policy)
 	if err != nil {
 		return nil, opError(op, err)
 	}
-	a := &iceAgent{remotes: newRemoteLimits(&g.settings.ICE)}
+	a := &iceAgent{remotes: newRemoteLimits(&g.settings.ICE), gathering: newQuestioning()}
 	options = append(options,
-		ice.WithProxyDialer(g.dialer),
 		ice.WithRemoteIPFilter(a.remotes.accept),
 		ice.WithBindingRequestHandler(g.onBindingRequest(a)))
 	if anew {
@@ -84,9 +86,7 @@ func (g *ICEGatherer) newAgent(op string, urls []*stun.URI, anew bool) (*iceAgen
 // gathers is not told any more.
 func (g *ICEGatherer) gatherAnew(op string, a *iceAgent) error {
 	g.life.mu.Lock()
-	if g.life.state == ICEGathererStateGathering && g.life.moveLocked(ICEGathererStateComplete) {
-		g.postCandidateLocked(nil)
-	}
+	g.completeLocked()
 	ok := slices.Contains(g.agents, a) && g.life.moveLocked(ICEGathererStateGathering)
 	if ok {
 		g.newest = a
@@ -96,13 +96,8 @@ func (g *ICEGatherer) gatherAnew(op string, a *iceAgent) error {
 	if !ok {
 		return refuse(op, ErrInvalidState, "gatherer is %s", state)
 	}
-	if err := a.GatherCandidates(); err != nil {
-		g.complete() // never left at gathering
 
-		return opError(op, g.closedError(err))
-	}
-
-	return nil
+	return g.begin(op, a)
 }
 
 // gatheredBy returns the candidates so far of the agent with a ufrag, and whether
@@ -131,9 +126,7 @@ func (g *ICEGatherer) release(a, newest *iceAgent) {
 	g.agents = slices.DeleteFunc(g.agents, func(other *iceAgent) bool { return other == a })
 	if g.newest == a {
 		g.newest = newest
-		if g.life.state == ICEGathererStateGathering && g.life.moveLocked(ICEGathererStateComplete) {
-			g.postCandidateLocked(nil)
-		}
+		g.completeLocked()
 	}
 	g.life.mu.Unlock()
 	if known {
@@ -141,9 +134,14 @@ func (g *ICEGatherer) release(a, newest *iceAgent) {
 	}
 }
 
-// closeAgent waits for the agent's goroutines. Those of them that run code of
-// ours never wait for anything but a lock that guards fields.
+// closeAgent waits for the agent's goroutines, and before that for the questions
+// to servers, which heed their context. Those of them that run code of ours never
+// wait for anything but a lock that guards fields.
+//
+//nolint:contextcheck,nolintlint // the wait has an end of its own
 func (g *ICEGatherer) closeAgent(a *iceAgent) {
+	a.gathering.group.End(g.life.causeOr(ErrClosed))
+	_ = a.gathering.group.WaitTasks(context.Background())
 	if err := a.GracefulClose(); err != nil {
 		g.log.Warnf("closing the agent: %v", err)
 	}
@@ -151,16 +149,23 @@ func (g *ICEGatherer) closeAgent(a *iceAgent) {
 
 // onAgentCandidate runs on the agent's notifier, in the order of gathering.
 func (g *ICEGatherer) onAgentCandidate(a *iceAgent, found ice.Candidate) {
+	g.life.mu.Lock()
+	fromServer := false
 	if found == nil {
-		g.life.mu.Lock()
-		newest := g.newest == a
-		g.life.mu.Unlock()
-		if newest {
-			g.complete()
-		}
-
-		return
+		g.doneLocked(a)
+	} else {
+		_, fromServer = a.gathering.urls[found.ID()]
 	}
+	g.life.mu.Unlock()
+	// Those of servers are told when the agent has taken them: its notifier may be
+	// late, and nil comes last.
+	if found != nil && !fromServer {
+		g.tell(a, found)
+	}
+}
+
+// tell tells a candidate.
+func (g *ICEGatherer) tell(a *iceAgent, found ice.Candidate) {
 	candidate, err := newICECandidateFromICE(found, "", 0)
 	if err != nil {
 		g.log.Warnf("a gathered candidate cannot be told: %v", err)

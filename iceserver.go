@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/pion/stun/v4"
 )
@@ -58,16 +59,25 @@ func (s ICEServer) urls() ([]*stun.URI, error) {
 	return parsed, nil
 }
 
+// serverURL is a URL as it was configured, and what it says.
+type serverURL struct {
+	*stun.URI
+
+	text string
+}
+
 // serverURLs are the URLs of all servers, in order, or the first reason that
 // one cannot be used.
-func serverURLs(servers []ICEServer) ([]*stun.URI, error) {
-	var all []*stun.URI
+func serverURLs(servers []ICEServer) ([]serverURL, error) {
+	var all []serverURL
 	for _, s := range servers {
 		urls, err := s.urls()
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, urls...)
+		for i, url := range urls {
+			all = append(all, serverURL{url, s.URLs[i]})
+		}
 	}
 
 	return all, nil
@@ -78,8 +88,14 @@ func (s ICEServer) parseURL(text string) (*stun.URI, error) {
 	if err != nil {
 		return nil, err
 	}
-	if uri.Port < 1 || uri.Port > math.MaxUint16 {
+	_, query, _ := strings.Cut(text, "?")
+	switch {
+	case uri.Port < 1 || uri.Port > math.MaxUint16:
 		return nil, stun.ErrPort
+	case strings.ContainsAny(uri.Host, " /\\@") || strings.Contains(text, "#"):
+		return nil, stun.ErrHost
+	case strings.Contains(query, "&"):
+		return nil, stun.ErrInvalidQuery
 	}
 	if uri.Scheme != stun.SchemeTypeTURN && uri.Scheme != stun.SchemeTypeTURNS {
 		return uri, nil

@@ -264,24 +264,50 @@ func (t *ICETransport) stop(cause error) {
 	}
 }
 
-// Shutdown ends what stands on the transport gracefully, then stops it. If ctx
-// ends first the rest is stopped at once, and the error says what was lost.
+// Shutdown ends what stands on the transport gracefully, then stops it, and
+// waits until TURN servers have released what they relayed by. If ctx ends
+// first the rest is stopped at once, and the error says what was lost.
 func (t *ICETransport) Shutdown(ctx context.Context) error {
-	return t.alive().shutdown(ctx, "ice shutdown",
+	const op = "ice shutdown"
+	err := t.alive().shutdown(ctx, op,
 		func(ctx context.Context) error { return t.life.group.Shutdown(ctx) }, t.stop)
+	if g := t.adopted(); g != nil && ctx != nil {
+		err = opError(op, and(err, g.life.tasksDone(ctx)))
+	}
+
+	return err
 }
 
 // GracefulStop is Shutdown without a limit, and waits for the handlers. It
 // must not be called from one.
 func (t *ICETransport) GracefulStop() error {
-	return t.alive().graceful(t.Shutdown(context.Background()))
+	err := t.alive().graceful(t.Shutdown(context.Background()))
+	if g := t.adopted(); g != nil {
+		err = g.life.graceful(err)
+	}
+
+	return err
+}
+
+// adopted is the gatherer, nil if there is none.
+func (t *ICETransport) adopted() (g *ICEGatherer) {
+	t.alive().set(func() { g = t.gatherer })
+
+	return g
 }
 
 // Run owns the transport until ctx or the transport ends, closes what is left,
 // and returns when every goroutine and handler of it and of what stands on it
 // has finished. It returns nil after our own Stop, and the first reason
 // otherwise. It must not be called from a handler.
-func (t *ICETransport) Run(ctx context.Context) error { return t.alive().run(ctx, t.stop) }
+func (t *ICETransport) Run(ctx context.Context) error {
+	err := t.alive().run(ctx, t.stop)
+	if g := t.adopted(); g != nil && ctx != nil {
+		_ = g.life.group.Wait(context.WithoutCancel(ctx))
+	}
+
+	return err
+}
 
 // Context is done when the transport has ended, or has failed for good. Its
 // cause says why.

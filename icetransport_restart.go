@@ -173,9 +173,9 @@ func (t *ICETransport) prepareRestart(op string, reuse bool) (*iceAgent, error) 
 	}
 	g := t.gatherer
 	g.life.mu.Lock()
-	urls := g.urls
+	servers := len(g.urls)
 	g.life.mu.Unlock()
-	agent, err := g.newAgent(op, urls, true)
+	agent, err := g.newAgent(op, servers, true)
 	if err != nil {
 		return nil, err
 	}

@@ -100,6 +100,7 @@ func (t *ICETransport) report() (TransportStats, agentStats) {
 		stats.PacketsSent += packetsSent(former.Agent)
 	}
 	told := readAgent(seen.agent)
+	t.gatherer.nameServers(seen.of, told.candidates)
 	for _, pair := range told.pairs {
 		stats.PacketsSent += pair.PacketsSent
 	}
@@ -172,6 +173,7 @@ type iceLook struct {
 	bytes traffic    // of all agents
 	mux   *mux.Mux   // nil before the start
 	agent *ice.Agent // nil without a gatherer and after the end
+	of    *iceAgent  // the same
 
 	former []*iceAgent // of before a restart, not closed yet
 }
@@ -197,7 +199,7 @@ func (t *ICETransport) look() (seen iceLook) {
 	t.life.mu.Unlock()
 	// The state is closed a moment before there is a cause.
 	if agent != nil && !expired && seen.state != ICETransportStateClosed && t.life.group.Cause() == nil {
-		seen.agent = agent.Agent
+		seen.agent, seen.of = agent.Agent, agent
 	}
 
 	return seen

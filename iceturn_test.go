@@ -15,6 +15,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/pion/dtls/v3"
 	"github.com/pion/turn/v5"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -22,16 +23,16 @@ import (
 	"github.com/ctxrtc/webrtc/internal/testnet"
 )
 
-// turnServer is a TURN server on 127.0.0.1, over UDP, TCP and TLS.
+// turnServer is a TURN server on 127.0.0.1, over UDP, TCP, TLS and DTLS.
 type turnServer struct {
-	server        *turn.Server
-	udp, tcp, tls int // ports
-	authority     *x509.CertPool
+	server              *turn.Server
+	udp, tcp, tls, dtls int // ports
+	authority           *x509.CertPool
 }
 
 const turnUser, turnPassword, turnRealm = "user", "secret", "test"
 
-func newTURNServer(t *testing.T) *turnServer {
+func newTURNServer(t testing.TB) *turnServer {
 	t.Helper()
 	s := &turnServer{authority: x509.NewCertPool()}
 	relays := func() turn.RelayAddressGenerator {
@@ -54,6 +55,10 @@ func newTURNServer(t *testing.T) *turnServer {
 	listeners[1] = tls.NewListener(listeners[1], &tls.Config{
 		Certificates: []tls.Certificate{certificate}, MinVersion: tls.VersionTLS12,
 	})
+	secured, err := dtls.ListenWithOptions("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)},
+		dtls.WithCertificates(certificate), dtls.WithLoggerFactory(quietLogs))
+	require.NoError(t, err)
+	s.dtls = secured.Addr().(*net.UDPAddr).Port
 	s.server, err = turn.NewServer(turn.ServerConfig{
 		Realm: turnRealm, LoggerFactory: quietLogs,
 		AuthHandler: func(ra *turn.RequestAttributes) (string, []byte, bool) {
@@ -63,6 +68,7 @@ func newTURNServer(t *testing.T) *turnServer {
 		ListenerConfigs: []turn.ListenerConfig{
 			{Listener: listeners[0], RelayAddressGenerator: relays()},
 			{Listener: listeners[1], RelayAddressGenerator: relays()},
+			{Listener: &tidyListener{Listener: secured}, RelayAddressGenerator: relays()},
 		},
 	})
 	require.NoError(t, err)
@@ -102,13 +108,13 @@ func (l *tidyListener) Close() error {
 }
 
 // serverCertificate is its own authority, for 127.0.0.1.
-func serverCertificate(t *testing.T) tls.Certificate {
+func serverCertificate(t testing.TB) tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	template := &x509.Certificate{
 		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, IsCA: true, BasicConstraintsValid: true,
+		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)}, DNSNames: []string{"localhost"}, IsCA: true, BasicConstraintsValid: true,
 		KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
@@ -171,20 +177,30 @@ func TestI10_TURN(t *testing.T) {
 	server := newTURNServer(t)
 	proxied := &countingProxy{}
 	trusting := ICESettings{TURNRootCAs: server.authority}
+	configured := ICESettings{TURNTLSConfig: &tls.Config{RootCAs: server.authority, MinVersion: tls.VersionTLS13}}
+	named := ICESettings{
+		TURNTLSConfig: &tls.Config{ServerName: "localhost", MinVersion: tls.VersionTLS12}, TURNRootCAs: server.authority,
+	}
 	for name, c := range map[string]struct {
 		url      string
 		settings ICESettings
+		protocol string
 	}{
-		"UDP":               {fmt.Sprintf("turn:127.0.0.1:%d", server.udp), ICESettings{}},
-		"TCP":               {fmt.Sprintf("turn:127.0.0.1:%d?transport=tcp", server.tcp), ICESettings{}},
-		"TLS":               {fmt.Sprintf("turns:127.0.0.1:%d", server.tls), trusting},
-		"TLS, by transport": {fmt.Sprintf("turns:127.0.0.1:%d?transport=tcp", server.tls), trusting},
+		"UDP":                   {fmt.Sprintf("turn:127.0.0.1:%d", server.udp), ICESettings{}, "udp"},
+		"TCP":                   {fmt.Sprintf("turn:127.0.0.1:%d?transport=tcp", server.tcp), ICESettings{}, "tcp"},
+		"TCP, by name":          {fmt.Sprintf("turn:localhost:%d?transport=tcp", server.tcp), ICESettings{}, "tcp"},
+		"TLS":                   {fmt.Sprintf("turns:127.0.0.1:%d", server.tls), trusting, "tls"},
+		"TLS, by transport":     {fmt.Sprintf("turns:127.0.0.1:%d?transport=tcp", server.tls), trusting, "tls"},
+		"TLS, by configuration": {fmt.Sprintf("turns:127.0.0.1:%d", server.tls), configured, "tls"},
+		"TLS, by another name":  {fmt.Sprintf("turns:127.0.0.1:%d", server.tls), named, "tls"},
+		"DTLS":                  {fmt.Sprintf("turns:127.0.0.1:%d?transport=udp", server.dtls), trusting, "dtls"},
 		"TCP through a proxy": {
-			fmt.Sprintf("turn:127.0.0.1:%d?transport=tcp", server.tcp), ICESettings{ProxyDialer: proxied},
+			fmt.Sprintf("turn:127.0.0.1:%d?transport=tcp", server.tcp), ICESettings{ProxyDialer: proxied}, "tcp",
 		},
 		"TLS through a proxy": {
 			fmt.Sprintf("turns:127.0.0.1:%d", server.tls),
 			ICESettings{ProxyDialer: proxied, TURNRootCAs: server.authority},
+			"tls",
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -206,8 +222,16 @@ func TestI10_TURN(t *testing.T) {
 			assert.Equal(t, 1, server.server.AllocationCount())
 			from, to := channelPair(t, a, b, DataChannelParameters{Label: "relayed", Ordered: true})
 			exchange(t, from, to)
+			_, stats := a.ice.report()
+			for _, candidate := range stats.candidates {
+				if candidate.Type == StatsTypeLocalCandidate {
+					assert.Equal(t, c.protocol, candidate.RelayProtocol)
+					assert.Equal(t, c.url, candidate.URL)
+				}
+			}
 			require.NoError(t, a.ice.Stop())
 			require.NoError(t, b.ice.Stop())
+			require.NoError(t, a.ice.Run(t.Context()), "returns when it is released")
 			require.Eventually(t, func() bool { return server.server.AllocationCount() == 0 },
 				testTimeout, time.Millisecond)
 		})
@@ -218,17 +242,30 @@ func TestI10_TURN(t *testing.T) {
 func TestI10_TURNServerIsVerified(t *testing.T) {
 	testnet.Leaks(t)
 	server := newTURNServer(t)
-	for name, settings := range map[string]ICESettings{
-		"the machine's authorities": {},
-		"another authority":         {TURNRootCAs: x509.NewCertPool()},
-		"through a proxy":           {ProxyDialer: &countingProxy{}, TURNRootCAs: x509.NewCertPool()},
+	overTLS := fmt.Sprintf("turns:127.0.0.1:%d", server.tls)
+	overDTLS := fmt.Sprintf("turns:127.0.0.1:%d?transport=udp", server.dtls)
+	for name, c := range map[string]struct {
+		settings ICESettings
+		url      string
+	}{
+		"the machine's authorities": {ICESettings{}, overTLS},
+		"another authority":         {ICESettings{TURNRootCAs: x509.NewCertPool()}, overTLS},
+		"through a proxy":           {ICESettings{ProxyDialer: &countingProxy{}, TURNRootCAs: x509.NewCertPool()}, overTLS},
+		"another name": {ICESettings{
+			TURNRootCAs: server.authority, TURNTLSConfig: &tls.Config{ServerName: "other", MinVersion: tls.VersionTLS12},
+		}, overTLS},
+		"DTLS, the machine's authorities": {ICESettings{}, overDTLS},
+		"DTLS, another authority":         {ICESettings{TURNRootCAs: x509.NewCertPool()}, overDTLS},
 	} {
 		t.Run(name, func(t *testing.T) {
-			a := servedStack(t, ICERoleControlling, SettingEngine{ICE: settings}, ICETransportPolicyRelay,
-				fmt.Sprintf("turns:127.0.0.1:%d", server.tls))
+			a := servedStack(t, ICERoleControlling, SettingEngine{ICE: c.settings}, ICETransportPolicyRelay, c.url)
 			candidates, err := a.gatherer.GatherContext(t.Context())
 			require.NoError(t, err)
 			require.Empty(t, candidates)
+			results, err := a.gatherer.GetServerResults()
+			require.NoError(t, err)
+			require.Equal(t, ICEGatherStepHandshake, results[0].Step)
+			require.Error(t, results[0].Err)
 			require.Zero(t, server.server.AllocationCount())
 			require.NoError(t, a.ice.Stop())
 		})
@@ -249,7 +286,17 @@ func (p *silentProxy) DialContext(ctx context.Context, _, _ string) (net.Conn, e
 	return nil, ctx.Err()
 }
 
-// Stop does not wait for a connection to a server, nor for its TLS.
+// deafProxy is one that does not heed a context either.
+type deafProxy struct{ entered, leave chan struct{} }
+
+func (p *deafProxy) Dial(string, string) (net.Conn, error) {
+	close(p.entered)
+	<-p.leave
+
+	return nil, net.ErrClosed
+}
+
+// Stop does not wait for a connection to a server, nor for its TLS or DTLS.
 func TestL11_StopWhileATURNServerIsDialled(t *testing.T) {
 	testnet.Leaks(t)
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp4", "127.0.0.1:0")
@@ -264,14 +311,26 @@ func TestL11_StopWhileATURNServerIsDialled(t *testing.T) {
 			_, _ = conn.Read(make([]byte, 1))
 		}
 	}()
-	proxied := &silentProxy{make(chan struct{})}
+	mute, err := new(net.ListenConfig).ListenPacket(t.Context(), "udp4", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer func() { require.NoError(t, mute.Close()) }()
+	heard := make(chan struct{})
+	go func() {
+		if _, _, err := mute.ReadFrom(make([]byte, 1<<16)); err == nil {
+			close(heard)
+		}
+	}()
+	proxied, deaf := &silentProxy{make(chan struct{})}, &deafProxy{make(chan struct{}), make(chan struct{})}
+	defer close(deaf.leave)
 	for name, c := range map[string]struct {
 		settings ICESettings
 		url      string
 		busy     chan struct{}
 	}{
 		"silent dial": {ICESettings{ProxyDialer: proxied}, "turn:192.0.2.1:3478?transport=tcp", proxied.entered},
+		"deaf dial":   {ICESettings{ProxyDialer: deaf}, "turn:192.0.2.1:3478?transport=tcp", deaf.entered},
 		"silent TLS":  {ICESettings{}, "turns:" + listener.Addr().String(), connected},
+		"silent DTLS": {ICESettings{}, "turns:" + mute.LocalAddr().String() + "?transport=udp", heard},
 	} {
 		t.Run(name, func(t *testing.T) {
 			a := servedStack(t, ICERoleControlling, SettingEngine{ICE: c.settings}, ICETransportPolicyRelay, c.url)

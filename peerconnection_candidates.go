@@ -55,6 +55,15 @@ func (pc *PeerConnection) OnICECandidate(handler func(*ICECandidate)) {
 	})
 }
 
+// OnICECandidateError sets the handler that is told when a STUN or TURN server
+// gives no candidate, and why. It may be nil.
+// https://www.w3.org/TR/webrtc/#event-icecandidateerror
+func (pc *PeerConnection) OnICECandidateError(handler func(*ICECandidateError)) {
+	if pc.alive() != nil {
+		pc.gatherer.OnLocalCandidateError(handler)
+	}
+}
+
 // path names the section of the local description whose transport is used.
 func (pc *PeerConnection) path() (mid string, index uint16) {
 	pc.life.mu.Lock()

@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"context"
 	"net"
 	"testing"
 	"testing/synctest"
@@ -83,7 +84,10 @@ func TestFirstMessageOverServers(t *testing.T) {
 						ICEServers: c.servers, ICETransportPolicy: c.policy, Certificates: []Certificate{bubbleCertificate(t)},
 					})
 					require.NoError(t, err)
-					t.Cleanup(func() { _ = sides[i].Close() })
+					t.Cleanup(func() { // Run waits until the relay is released
+						_ = sides[i].Close()
+						_ = sides[i].Run(context.Background())
+					})
 				}
 				began := time.Now()
 				took := firstMessage(t, sides[0], sides[1], c.path, true)

@@ -330,6 +330,7 @@ const (
 	defaultMaxAssociationBuffered = 16 << 20
 	defaultMaxRemoteCandidates    = 64
 	defaultMaxCandidatePairs      = 100
+	defaultServerTimeout          = 5 * time.Second
 )
 
 func defaultProtectionProfiles() []dtls.SRTPProtectionProfile {
@@ -359,6 +360,8 @@ func (e *SettingEngine) resolved() *SettingEngine {
 	setDefault(&r.ICE.ReadBufferSize, defaultReadBufferSize)
 	setDefault(&r.ICE.MaxRemoteCandidates, defaultMaxRemoteCandidates)
 	setDefault(&r.ICE.MaxCandidatePairs, defaultMaxCandidatePairs)
+	setDefault(&r.ICE.STUNGatherTimeout, defaultServerTimeout)
+	setDefault(&r.ICE.TURNGatherTimeout, defaultServerTimeout)
 
 	r.DTLS.CipherSuites = slices.Clone(e.DTLS.CipherSuites)
 	r.DTLS.EllipticCurves = slices.Clone(e.DTLS.EllipticCurves)

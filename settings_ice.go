@@ -2,6 +2,8 @@ package webrtc
 
 import (
 	"cmp"
+	"context"
+	"crypto/tls"
 	"crypto/x509"
 	"net"
 	"slices"
@@ -114,9 +116,11 @@ type ICESettings struct {
 	PrflxAcceptanceMinWait time.Duration
 	RelayAcceptanceMinWait time.Duration
 
-	// STUNGatherTimeout is how long a STUN server may take to answer. If
-	// zero, 5 s.
+	// STUNGatherTimeout and TURNGatherTimeout are how long a STUN and a TURN
+	// server may take for all steps, from the lookup of its name on. If zero,
+	// 5 s.
 	STUNGatherTimeout time.Duration
+	TURNGatherTimeout time.Duration
 
 	// MaxBindingRequests is how many checks of a pair go unanswered before it
 	// has failed. If zero, 7.
@@ -155,12 +159,26 @@ type ICESettings struct {
 
 	// ProxyDialer connects to TURN servers over TCP; TLS, where the URL asks
 	// for it, is ours. If it is a proxy.ContextDialer too, the context ends
-	// with the gatherer. If nil, we connect ourselves.
+	// with the gathering, which does not wait for either. If nil, we connect
+	// ourselves.
 	ProxyDialer proxy.Dialer
 
-	// TURNRootCAs are the authorities that TURN servers over TLS are verified
-	// against. If nil, the machine's.
+	// TURNRootCAs are the authorities that TURN servers over TLS and DTLS are
+	// verified against. If nil, the machine's.
 	TURNRootCAs *x509.CertPool
+
+	// TURNTLSConfig is the configuration for them, not to be changed any more.
+	// Its RootCAs, if not nil, come before TURNRootCAs; its ServerName, if empty,
+	// is the URL's host. For DTLS count RootCAs, ServerName, Certificates,
+	// VerifyPeerCertificate and InsecureSkipVerify. If nil, TLS 1.2 and newer.
+	TURNTLSConfig *tls.Config
+
+	// TURNCredentials, if not nil, is asked for the username and the password of
+	// a TURN server each time that it is to relay, also for a restart: some are
+	// valid for a short time. url is that of the server, with port and transport.
+	// Those of the ICEServer are not used then. It may block until ctx ends, and
+	// call us.
+	TURNCredentials func(ctx context.Context, url string) (username, password string, err error)
 }
 
 const (
@@ -289,10 +307,11 @@ func (s *ICESettings) loopbackRemotesAllowed() bool {
 	return s.AllowLoopbackRemote || s.IncludeLoopback
 }
 
-// iceAgentOptions are the options for an agent with the given servers. The
-// settings must be resolved and valid. Left to the caller are the handler of
-// binding requests and the limits of the peer's candidates.
-func (e *SettingEngine) iceAgentOptions(urls []*stun.URI, policy ICETransportPolicy) ([]ice.AgentOption, error) {
+// iceAgentOptions are the options for an agent beside which so many servers are
+// asked; it knows none itself. The settings must be resolved and valid. Left to
+// the caller are the handler of binding requests and the limits of the peer's
+// candidates.
+func (e *SettingEngine) iceAgentOptions(servers int, policy ICETransportPolicy) ([]ice.AgentOption, error) {
 	const op = "ice agent options"
 
 	s := &e.ICE
@@ -302,8 +321,8 @@ func (e *SettingEngine) iceAgentOptions(urls []*stun.URI, policy ICETransportPol
 		return nil, refuse(op, ErrInvalidArgument, "gather policy %d", policy)
 	case s.Lite && policy != ICETransportPolicyAll:
 		return nil, refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: policy %d", policy)
-	case s.Lite && len(urls) > 0:
-		return nil, refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", len(urls))
+	case s.Lite && servers > 0:
+		return nil, refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", servers)
 	case s.Lite:
 		candidateTypes = candidateTypes[:1]
 	}
@@ -319,7 +338,6 @@ func (e *SettingEngine) iceAgentOptions(urls []*stun.URI, policy ICETransportPol
 		ice.WithLoggerFactory(e.loggerFactory()),
 		ice.WithNet(e.network()),
 		ice.WithICELite(s.Lite),
-		ice.WithUrls(urls),
 		ice.WithCandidateTypes(slices.Clone(candidateTypes)),
 		ice.WithNetworkTypes(toICENetworks(s.NetworkTypes)),
 		ice.WithMulticastDNSMode(cmp.Or(s.MulticastDNSMode, ice.MulticastDNSModeDisabled)),
@@ -330,7 +348,6 @@ func (e *SettingEngine) iceAgentOptions(urls []*stun.URI, policy ICETransportPol
 		ice.WithRemoteIPFilter(s.RemoteIPFilter),
 		ice.WithUDPMux(e.agentUDPMux()),
 		ice.WithTCPMux(s.TCPMux),
-		ice.WithProxyDialer(s.ProxyDialer),
 		ice.WithAddressRewriteRules(s.rewriteRules()...),
 	}
 	options = append(options, s.Renomination.options()...)

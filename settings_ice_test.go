@@ -211,15 +211,20 @@ func TestICEAgentOptions(t *testing.T) {
 			map[string]any{"addressRewriteRules": 2},
 		},
 		{
-			"muxes and dialer", func(e *SettingEngine) {
+			"muxes, and a dialer that is not the agent's", func(e *SettingEngine) {
 				e.SetICEUDPMux(closingUDPMux{})
 				e.SetICETCPMux(closingTCPMux{})
 				e.SetICEProxyDialer(fakeDialer{})
 			},
 			nil, ICETransportPolicyAll,
-			map[string]any{"udpMux": true, "tcpMux": true, "proxyDialer": true},
+			map[string]any{"udpMux": true, "tcpMux": true, "proxyDialer": false},
 		},
-		{"servers", func(*SettingEngine) {}, []*stun.URI{turn}, ICETransportPolicyAll, map[string]any{"urls": 1}},
+		{
+			"servers are not the agent's", func(*SettingEngine) {},
+			[]*stun.URI{turn},
+			ICETransportPolicyAll,
+			map[string]any{"urls": 0},
+		},
 		{
 			"relay alone does not wait for better", func(*SettingEngine) {},
 			[]*stun.URI{turn},
@@ -244,7 +249,7 @@ func TestICEAgentOptions(t *testing.T) {
 			tc.change(&e)
 			api := NewAPI(WithSettingEngine(e))
 			require.NoError(t, api.ready("test"))
-			options, err := api.settings.iceAgentOptions(tc.urls, tc.policy)
+			options, err := api.settings.iceAgentOptions(len(tc.urls), tc.policy)
 			require.NoError(t, err)
 			agent, err := ice.NewAgentWithOptions(options...)
 			require.NoError(t, err)
@@ -283,7 +288,7 @@ func TestICEAgentOptionsRefused(t *testing.T) {
 		{"lite, no host", lite, nil, ICETransportPolicyNoHost},
 	} {
 		t.Run(tc.name, func(t *testing.T) {
-			options, err := NewAPI(WithSettingEngine(tc.engine)).settings.iceAgentOptions(tc.urls, tc.policy)
+			options, err := NewAPI(WithSettingEngine(tc.engine)).settings.iceAgentOptions(len(tc.urls), tc.policy)
 			require.ErrorIs(t, err, ErrInvalidArgument)
 			assert.Nil(t, options)
 		})

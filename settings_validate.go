@@ -151,6 +151,7 @@ func (s *ICESettings) validate() error {
 		{s.ReadBufferSize < 0, "ReadBufferSize is negative"},
 		{s.WriteBufferSize < 0, "WriteBufferSize is negative"},
 		{s.STUNGatherTimeout < 0, "STUNGatherTimeout is negative"},
+		{s.TURNGatherTimeout < 0, "TURNGatherTimeout is negative"},
 		{s.Renomination.Interval < 0, "Renomination.Interval is negative"},
 		{
 			s.KeepaliveInterval < 0 && !s.Lite,

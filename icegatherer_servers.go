@@ -1,0 +1,463 @@
+package webrtc
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"time"
+
+	"github.com/pion/ice/v4"
+	"github.com/pion/stun/v4"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
+	"github.com/ctxrtc/webrtc/internal/servergather"
+)
+
+// STUN and TURN servers are asked here, beside the agent, which gathers host
+// candidates alone: its own gathering takes no context, tells no errors, and a
+// silent TURN server that it knows holds up its loop, and so all pairs.
+
+// maxQuestions is how many questions to servers a gatherer asks at once.
+const maxQuestions = 32
+
+var (
+	errNoAnswer   = &timeout{"the server has not answered in time"}
+	errNoLocal    = errors.New("the filters leave no local address")
+	errSecureSTUN = errors.New("a STUN server over TLS sees no address of UDP")
+	errReflected  = errors.New("the server names the address of another candidate")
+)
+
+// question is one to a server. The lock of the gatherer's life guards it, but
+// for what does not change.
+type question struct {
+	url     serverURL
+	typ     ICECandidateType
+	network string
+	local   localAddress
+
+	result ICEServerResult
+	from   net.Addr
+	begin  time.Time
+	over   bool
+	relay  *servergather.Relay
+	// quiet questions are asked over IPv6 beside IPv4: that a name has no such
+	// address is no error.
+	quiet bool
+}
+
+// questioning is what an agent's candidates come from. The lock of the
+// gatherer's life guards it.
+type questioning struct {
+	group     *lifecycle.Group // of the questions
+	questions []*question
+	left      int               // questions, and the agent's own gathering
+	urls      map[string]string // of candidates that servers gave, by their IDs
+}
+
+func newQuestioning() questioning {
+	return questioning{group: lifecycle.NewGroup(), urls: make(map[string]string)}
+}
+
+// begin has an agent gather, and the servers asked. The state is gathering.
+//
+//nolint:contextcheck,nolintlint // gathering has a context of its own, which GatherContext ends
+func (g *ICEGatherer) begin(op string, a *iceAgent) error {
+	g.life.mu.Lock()
+	urls := g.urls
+	g.life.mu.Unlock()
+	questions := g.questionsTo(urls)
+	g.life.mu.Lock()
+	a.gathering.questions, a.gathering.left = questions, len(questions)+1
+	g.life.mu.Unlock()
+	if err := a.GatherCandidates(); err != nil {
+		g.complete() // never left at gathering
+
+		return opError(op, g.closedError(err))
+	}
+	client, turns := g.serverClient(), make(chan struct{}, maxQuestions)
+	for _, q := range questions {
+		a.gathering.group.Go(func() {
+			ctx := a.gathering.group.Context()
+			select {
+			case turns <- struct{}{}:
+				g.answered(a, q, g.ask(ctx, client, a, q))
+				<-turns
+			case <-ctx.Done():
+				g.answered(a, q, contextError(ctx))
+			}
+		})
+	}
+
+	return nil
+}
+
+// questionsTo are the questions to servers, in the order of the URLs.
+func (g *ICEGatherer) questionsTo(urls []serverURL) []*question {
+	if len(urls) == 0 {
+		return nil
+	}
+	locals, err := g.filteredAddresses()
+	if err != nil {
+		g.log.Warnf("the interfaces cannot be read: %v", err)
+	}
+	families := g.udpFamilies()
+	reflexive := g.policy != ICETransportPolicyRelay && !g.settings.ICE.replacesReflexive()
+	var all []*question
+	for _, url := range urls {
+		isTURN := url.Scheme == stun.SchemeTypeTURN || url.Scheme == stun.SchemeTypeTURNS
+		plainUDP := servergather.Protocol(url.URI) == "udp"
+		if reflexive && (plainUDP || !isTURN) {
+			all = append(all, questionsFor(url, ICECandidateTypeSrflx, networksFor(url, "udp", families), locals)...)
+		}
+		if isTURN && len(families) > 0 {
+			transport := "udp"
+			if servergather.IsOverTCP(url.URI) {
+				transport = "tcp"
+			}
+			all = append(all, questionsFor(url, ICECandidateTypeRelay, networksFor(url, transport, families), locals)...)
+		}
+	}
+	begin := time.Now()
+	for _, q := range all {
+		q.begin = begin
+		q.result = ICEServerResult{URL: q.url.text, Typ: q.typ, Network: q.network, Step: ICEGatherStepWait}
+	}
+
+	return all
+}
+
+// udpFamilies are those of the UDP candidates that may be told, as the ends of
+// network names.
+func (g *ICEGatherer) udpFamilies() []string {
+	types := g.settings.ICE.NetworkTypes
+	if len(types) == 0 {
+		return []string{"4", "6"}
+	}
+	var families []string
+	for family, t := range map[string]NetworkType{"4": NetworkTypeUDP4, "6": NetworkTypeUDP6} {
+		if slices.Contains(types, t) {
+			families = append(families, family)
+		}
+	}
+	slices.Sort(families)
+
+	return families
+}
+
+// networksFor are the networks over which a server is asked: one for each
+// family, but over TCP, whose dialer tries all, a single one.
+func networksFor(url serverURL, transport string, families []string) []string {
+	if addr, err := netip.ParseAddr(url.Host); err == nil {
+		family := "6"
+		if addr.Unmap().Is4() {
+			family = "4"
+		}
+		if transport == "udp" && !slices.Contains(families, family) {
+			return nil
+		}
+
+		return []string{transport + family}
+	}
+	if transport == "tcp" && len(families) != 1 {
+		return []string{transport}
+	}
+	networks := make([]string, len(families))
+	for i, family := range families {
+		networks[i] = transport + family
+	}
+
+	return networks
+}
+
+// questionsFor are those of one kind to a server, from each local address.
+func questionsFor(
+	url serverURL, typ ICECandidateType, networks []string, locals []localAddress,
+) (all []*question) {
+	for i, network := range networks {
+		none := true
+		for _, local := range locals {
+			q := &question{url: url, typ: typ, network: network, local: local, quiet: i > 0}
+			if local.addr.IsValid() {
+				family := "6"
+				if local.addr.Is4() {
+					family = "4"
+				}
+				switch network {
+				case "tcp":
+					q.network += family
+				case "tcp" + family, "udp" + family:
+				default:
+					continue
+				}
+			}
+			none = false
+			all = append(all, q)
+		}
+		if none && i == 0 {
+			all = append(all, &question{url: url, typ: typ, network: network, local: localAddress{iface: noInterface}})
+		}
+	}
+
+	return all
+}
+
+// noInterface marks a question that no local address can ask.
+const noInterface = "none"
+
+// ask asks a server, and gives the agent what comes of it.
+func (g *ICEGatherer) ask(ctx context.Context, client *servergather.Client, a *iceAgent, q *question) error {
+	limit := g.settings.ICE.STUNGatherTimeout
+	if q.typ == ICECandidateTypeRelay {
+		limit = g.settings.ICE.TURNGatherTimeout
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, limit, errNoAnswer)
+	defer cancel()
+	request := g.request(q)
+	g.life.set(func() { q.begin = time.Now() })
+	var err error
+	switch {
+	case q.local.iface == noInterface && !q.local.addr.IsValid():
+		request.At(servergather.Listen)
+		err = errNoLocal
+	case q.typ == ICECandidateTypeRelay:
+		err = g.askRelay(ctx, client, request, a, q)
+	case q.url.Scheme == stun.SchemeTypeSTUNS:
+		request.At(servergather.Bind)
+		err = errSecureSTUN
+	default:
+		err = g.askReflexive(ctx, client, request, a, q)
+	}
+	if ctx.Err() != nil && err != nil {
+		return contextError(ctx)
+	}
+
+	return err
+}
+
+func (g *ICEGatherer) request(q *question) *servergather.Request {
+	relayIPv6 := q.network == "udp6" || q.network == "tcp6"
+	if families := g.udpFamilies(); len(families) == 1 {
+		relayIPv6 = families[0] == "6"
+	}
+	// Once the question is over its result does not change any more.
+	note := func(change func()) {
+		g.life.mu.Lock()
+		defer g.life.mu.Unlock()
+		if !q.over {
+			change()
+		}
+	}
+
+	return &servergather.Request{
+		URL: q.url.URI, Network: q.network, Local: q.local.addr, RelayIPv6: relayIPv6,
+		Credentials: g.settings.ICE.TURNCredentials,
+		At:          func(step servergather.Step) { note(func() { q.result.Step = ICEGatherStep(step) }) },
+		From:        func(addr net.Addr) { note(func() { q.from = addr }) },
+	}
+}
+
+func (g *ICEGatherer) askReflexive(
+	ctx context.Context, client *servergather.Client, request *servergather.Request, a *iceAgent, q *question,
+) error {
+	conn, mapped, err := client.Reflexive(ctx, request)
+	if err != nil {
+		return err
+	}
+	request.At(servergather.Use)
+	base, basePort := hostPort(conn.LocalAddr())
+	candidate, err := ice.NewCandidateServerReflexive(&ice.CandidateServerReflexiveConfig{
+		Network: "udp", Address: mapped.Addr().String(), Port: int(mapped.Port()),
+		Component: ice.ComponentRTP, RelAddr: base, RelPort: int(basePort),
+	})
+	if err == nil && g.isHost(a, mapped) {
+		err = fmt.Errorf("%w: %v", errReflected, mapped)
+	}
+	if err == nil {
+		err = g.addFromServer(a, q, candidate, conn)
+	}
+	if err != nil {
+		return errors.Join(err, conn.Close())
+	}
+
+	return nil
+}
+
+// isHost tells whether a host candidate has an address: no packets of another
+// socket come from there.
+func (g *ICEGatherer) isHost(a *iceAgent, address netip.AddrPort) bool {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+
+	return slices.ContainsFunc(a.local, func(c ICECandidate) bool {
+		return c.Typ == ICECandidateTypeHost && c.Protocol == ICEProtocolUDP &&
+			c.Port == address.Port() && c.Address == address.Addr().String()
+	})
+}
+
+func (g *ICEGatherer) askRelay(
+	ctx context.Context, client *servergather.Client, request *servergather.Request, a *iceAgent, q *question,
+) error {
+	relay, relayed, err := client.Allocate(ctx, request)
+	if err != nil {
+		return err
+	}
+	g.life.mu.Lock()
+	q.relay = relay
+	base, basePort := hostPort(q.from)
+	g.life.mu.Unlock()
+	local, _ := netip.ParseAddr(base)
+	if q.local.addr.IsValid() {
+		local = q.local.addr
+	}
+	addresses := g.settings.ICE.rewriteRelayed(relayed.Addr(), local, q.local.iface)
+	if len(addresses) == 0 {
+		return errors.Join(errors.New("no rule has an address for it"), relay.Close())
+	}
+	if base == "" { // through a proxy
+		base = "0.0.0.0"
+	}
+	conns := relay.Share(len(addresses))
+	for i, address := range addresses {
+		candidate, failed := ice.NewCandidateRelay(&ice.CandidateRelayConfig{
+			Network: "udp", Address: address.String(), Port: int(relayed.Port()), Component: ice.ComponentRTP,
+			RelAddr: base, RelPort: int(basePort), RelayProtocol: servergather.Protocol(q.url.URI),
+		})
+		if failed == nil {
+			failed = g.addFromServer(a, q, candidate, conns[i])
+		}
+		if failed != nil {
+			err = errors.Join(err, failed, conns[i].Close())
+		}
+	}
+
+	return err
+}
+
+// addFromServer gives the agent a candidate, and tells it. The agent closes the
+// connection, unless there is an error.
+func (g *ICEGatherer) addFromServer(a *iceAgent, q *question, candidate ice.Candidate, conn net.PacketConn) error {
+	g.life.mu.Lock()
+	over := q.over
+	if !over {
+		a.gathering.urls[candidate.ID()] = q.url.text
+	}
+	g.life.mu.Unlock()
+	if over {
+		return a.gathering.group.Cause()
+	}
+	if err := a.AddVirtualCandidate(candidate, conn); err != nil {
+		return g.closedError(err)
+	}
+	g.tell(a, candidate)
+
+	return nil
+}
+
+// answered notes that a question is over.
+func (g *ICEGatherer) answered(a *iceAgent, q *question, err error) {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	if q.over {
+		return
+	}
+	if err == nil {
+		q.result.Step = ICEGatherStepDone
+	}
+	g.overLocked(a, q, err)
+	g.doneLocked(a)
+}
+
+// overLocked ends a question, and tells its error.
+func (g *ICEGatherer) overLocked(a *iceAgent, q *question, err error) {
+	q.over = true
+	q.result.Duration = time.Since(q.begin)
+	if err == nil {
+		return
+	}
+	from := q.from
+	if g.settings.ICE.MulticastDNSMode == ice.MulticastDNSModeQueryAndGather || g.policy != ICETransportPolicyAll {
+		from = nil // no address of ours is to be seen
+	}
+	failed := newCandidateError(&q.result, from, err)
+	q.result.Err = failed
+	var name *net.DNSError
+	if q.quiet && errors.As(err, &name) && name.IsNotFound {
+		return
+	}
+	if g.newest == a && g.life.state == ICEGathererStateGathering {
+		g.life.events.Post(g.life.group, func() { call(g.life, &g.onError, failed) })
+	}
+}
+
+// doneLocked counts what an agent's candidates come from, and completes
+// gathering with the last.
+func (g *ICEGatherer) doneLocked(a *iceAgent) {
+	a.gathering.left--
+	if a.gathering.left == 0 && g.newest == a {
+		g.completeLocked()
+	}
+}
+
+// cut ends an agent's gathering. It returns why, and what the servers were at.
+func (g *ICEGatherer) cut(a *iceAgent, cause error) error {
+	errs := []error{cause}
+	g.life.mu.Lock()
+	for _, q := range a.gathering.questions {
+		if !q.over {
+			g.overLocked(a, q, cause)
+		}
+		if q.result.Err != nil {
+			errs = append(errs, q.result.Err)
+		}
+	}
+	if g.newest == a {
+		g.completeLocked()
+	}
+	g.life.mu.Unlock()
+	a.gathering.group.End(cause)
+
+	return errors.Join(errs...)
+}
+
+// GetServerResults tells what became of the questions to STUN and TURN servers,
+// after a restart of those of the restart. The order is that of the URLs.
+func (g *ICEGatherer) GetServerResults() ([]ICEServerResult, error) {
+	if err := g.alive().usable("ice server results"); err != nil {
+		return nil, err
+	}
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	results := make([]ICEServerResult, len(g.newest.gathering.questions))
+	for i, q := range g.newest.gathering.questions {
+		results[i] = q.result
+		if !q.over {
+			results[i].Duration = time.Since(q.begin)
+		}
+		if q.relay != nil {
+			results[i].PacketsLost = q.relay.Lost()
+		}
+	}
+
+	return results, nil
+}
+
+// nameServers notes which servers an agent's candidates come from.
+func (g *ICEGatherer) nameServers(a *iceAgent, candidates []ICECandidateStats) {
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	for i := range candidates {
+		if url, ok := a.gathering.urls[candidates[i].ID]; ok {
+			candidates[i].URL = url
+		}
+	}
+}
+
+// OnLocalCandidateError sets the handler that is told when a STUN or TURN
+// server gives no candidate, and why. It may be nil.
+// https://www.w3.org/TR/webrtc/#event-icecandidateerror
+func (g *ICEGatherer) OnLocalCandidateError(handler func(*ICECandidateError)) {
+	g.alive().set(func() { g.onError = handler })
+}
