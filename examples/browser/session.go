@@ -43,7 +43,7 @@ type session struct {
 // connection, when the page goes away, and when ctx ends. It returns when every
 // goroutine of it has finished.
 func (s *server) meet(ctx context.Context, socket *websocket.Conn) (connected bool, err error) {
-	pc, err := newConnection(s.loopback) //nolint:contextcheck // Run, below, has it
+	pc, err := newConnection(s.loopback)
 	if err != nil {
 		return false, errors.Join(err, socket.Close(websocket.StatusInternalError, "no connection"))
 	}

@@ -148,7 +148,7 @@ func dial(ctx context.Context, api *webrtc.API, server string) (*client, error) 
 		return nil, context.Cause(ctx)
 	}
 	begin := time.Now()
-	pc, err := api.NewPeerConnection(webrtc.Configuration{}) //nolint:contextcheck // closed by the caller
+	pc, err := api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return nil, err
 	}

@@ -131,7 +131,7 @@ func (s *server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 // answer begins a session. It goes on when the request has ended.
 func (s *server) answer(ctx context.Context, offer webrtc.SessionDescription) (*webrtc.SessionDescription, error) {
 	begin := time.Now()
-	pc, err := s.api.NewPeerConnection(webrtc.Configuration{}) //nolint:contextcheck // Run, in meet, has it
+	pc, err := s.api.NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return nil, err
 	}

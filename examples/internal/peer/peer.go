@@ -74,7 +74,7 @@ func New(
 	r *Recorder, role webrtc.ICERole, settings webrtc.SettingEngine,
 ) (*Peer, error) {
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings))
-	gatherer, err := api.NewICEGatherer(webrtc.ICEGatherOptions{}) //nolint:contextcheck // Run, below, has it
+	gatherer, err := api.NewICEGatherer(webrtc.ICEGatherOptions{})
 	if err != nil {
 		return nil, err
 	}

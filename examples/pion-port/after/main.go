@@ -71,7 +71,7 @@ func newSide(ctx context.Context, simple bool, in <-chan []byte, out chan<- []by
 	settings.SetInterfaceFilter(func(name string) bool { return strings.HasPrefix(name, "lo") })
 	settings.SetNetworkTypes([]webrtc.NetworkType{webrtc.NetworkTypeUDP4})
 	settings.SetICETimeouts(5*time.Second, 5*time.Second, 500*time.Millisecond)
-	//nolint:contextcheck // Run, below, has it
+
 	pc, err := webrtc.NewAPI(webrtc.WithSettingEngine(settings)).NewPeerConnection(webrtc.Configuration{})
 	if err != nil {
 		return nil, err

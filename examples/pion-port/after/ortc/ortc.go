@@ -34,7 +34,7 @@ type Conn struct {
 // New makes a side and gathers its candidates.
 func New(ctx context.Context, offering bool, settings webrtc.SettingEngine) (*Conn, error) {
 	api := webrtc.NewAPI(webrtc.WithSettingEngine(settings))
-	gatherer, err := api.NewICEGatherer(webrtc.ICEGatherOptions{}) //nolint:contextcheck // it lives on
+	gatherer, err := api.NewICEGatherer(webrtc.ICEGatherOptions{})
 	if err != nil {
 		return nil, err
 	}
