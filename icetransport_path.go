@@ -80,8 +80,11 @@ func (t *ICETransport) awaitNomination(ctx context.Context, op string) (ICETrans
 		look, cancel := context.WithTimeout(ctx, min(max(silent/shareOfLook, leastLook), longestLook))
 		state, err := t.life.await(look, op, ICETransportStateConnected, ICETransportStateFailed)
 		cancel()
-		if err == nil || t.life.group.Cause() != nil {
-			return state, err
+		switch {
+		case err == nil:
+			return state, nil
+		case t.life.group.Cause() != nil: // err may tell of the look's end, in the same instant
+			return state, t.life.cause(op)
 		}
 		if hasValidPair(conn) {
 			t.life.mu.Lock()
