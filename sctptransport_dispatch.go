@@ -45,6 +45,9 @@ func (d dispatcher) Opening(id uint16) bool {
 	raw, err := d.t.openStream(d.assoc, id, !undeclared && d.t.settings.DataChannel.Detach)
 	switch {
 	case err != nil: // the association is ending
+		if undeclared {
+			d.t.streams.free(id)
+		}
 	case undeclared:
 		open := &stream{id: id, raw: raw, undeclared: true, gone: make(chan struct{})}
 		d.t.streams.add(open)
@@ -74,7 +77,8 @@ func (t *SCTPTransport) openSink(assoc *sctp.Association) bool {
 // openStream opens a stream at the association, to be polled unless the program
 // will read it. Data can only come afterwards: until the deadline is known to
 // have passed, two that poll at once could wait for ever, since the module
-// wakes one of them.
+// wakes one of them. For the same reason it is set once, whoever opens the stream
+// as well.
 func (t *SCTPTransport) openStream(assoc *sctp.Association, id uint16, detach bool) (*sctp.Stream, error) {
 	t.opening <- struct{}{}
 	defer func() { <-t.opening }()
@@ -86,7 +90,7 @@ func (t *SCTPTransport) openStream(assoc *sctp.Association, id uint16, detach bo
 		return raw, nil
 	}
 	raw, err := assoc.OpenStream(id, sctp.PayloadTypeWebRTCBinary)
-	if err == nil && !detach {
+	if err == nil && !detach && t.streams.poll(id, raw) {
 		_ = raw.SetReadDeadline(expired)
 		_, _, _ = raw.ReadSCTP(nil)
 	}

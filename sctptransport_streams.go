@@ -56,6 +56,7 @@ type streamTable struct {
 	streams  map[uint16]*stream
 	sink     *stream                 // what comes on it nobody wants
 	early    map[uint16]*sctp.Stream // on which the peer was faster than a channel of ours with its id
+	polled   map[uint16]*sctp.Stream // that have a deadline in the past
 	channels map[channel]struct{}    // all, also those without an id yet
 	last     []DataChannelStats      // of the channels that ended with the association
 	client   bool
@@ -82,6 +83,7 @@ func (s *streamTable) init(limit int) {
 	s.inUse = make(map[uint16]channel)
 	s.streams = make(map[uint16]*stream)
 	s.early = make(map[uint16]*sctp.Stream)
+	s.polled = make(map[uint16]*sctp.Stream)
 }
 
 // minClosing is how many streams at least can wait for the peer to close them,
@@ -178,6 +180,7 @@ func (s *streamTable) free(id uint16) {
 func (s *streamTable) freeLocked(id uint16) {
 	delete(s.inUse, id)
 	delete(s.early, id)
+	delete(s.polled, id)
 	if s.ready && s.ours(id) && uint32(id) < s.next {
 		s.returned = append(s.returned, id)
 	}
@@ -187,15 +190,20 @@ func (s *streamTable) ours(id uint16) bool { return (id%2 == 0) == s.client }
 
 // admit tells what to do with a stream that the peer begins: refuse it, for
 // want of room; or open it, and it is undeclared unless a channel of ours is
-// just being opened with its id.
+// just being opened with its id. The id of an undeclared one is taken from now on:
+// a channel of ours that came between this and its opening would be a second
+// reader of the same stream.
 func (s *streamTable) admit(id uint16) (undeclared bool, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if _, used := s.inUse[id]; used {
 		return false, nil
 	}
+	if err = s.fullLocked(); err == nil {
+		s.inUse[id] = nil
+	}
 
-	return true, s.fullLocked()
+	return true, err
 }
 
 // add enters a stream that is to be opened. The id has to be the channel's
@@ -208,6 +216,18 @@ func (s *streamTable) add(open *stream) bool {
 	}
 	s.inUse[open.id] = open.channel
 	s.streams[open.id] = open
+
+	return true
+}
+
+// poll notes that a stream is to be polled, and returns false if it is already.
+func (s *streamTable) poll(id uint16, raw *sctp.Stream) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.polled[id] == raw {
+		return false
+	}
+	s.polled[id] = raw
 
 	return true
 }

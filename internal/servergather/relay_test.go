@@ -217,13 +217,13 @@ func TestStreamFraming(t *testing.T) {
 	s := newStream(near, near, tasks)
 	stunMessage := append([]byte{1, 1, 0, 4}, make([]byte, 20)...)
 	channel := []byte{0x40, 0, 0, 5, 1, 2, 3, 4, 5, 0, 0, 0}
-	go func() {
+	go func(far net.Conn) {
 		for _, b := range append(append([]byte(nil), stunMessage...), channel...) {
 			_, _ = far.Write([]byte{b})
 		}
 		_, _ = far.Write([]byte{0xff, 0xff, 0xff, 0xff})
 		_ = far.Close()
-	}()
+	}(far)
 	buf := make([]byte, maxMessage)
 	n, _, err := s.ReadFrom(buf)
 	require.NoError(t, err)
