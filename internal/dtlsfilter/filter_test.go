@@ -309,7 +309,8 @@ func FuzzReadFrom(f *testing.F) {
 				}
 				isConnected := filter.phase.Load()&connected != 0
 				got := w.read(t, filter, datagram)
-				require.LessOrEqual(t, len(got), len(datagram))
+				// A record that was held may come in place of the datagram.
+				require.LessOrEqual(t, len(got), max(len(first), len(second)))
 				// The module's own reader agrees on the records.
 				records, err := recordlayer.ContentAwareUnpackDatagram(got, 0)
 				require.NoError(t, err)
