@@ -393,8 +393,10 @@ var connectionSteps = []func(s *connectionSide, bits int){
 				return s.addChannel(s.SCTP().AcceptDataChannel(ctx))
 			case 2, 3, 4:
 				return second(s.channel().ReceiveContext(ctx))
-			case 5:
-				return s.channel().Close()
+			case 5: // which takes no context
+				s.check("channel close", s.channel().Close())
+
+				return refuse("fuzz", ErrInvalidArgument, "nothing to wait for")
 			}
 
 			return s.channel().SendContext(ctx, make([]byte, 1000*bits))
