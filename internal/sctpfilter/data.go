@@ -62,7 +62,8 @@ type inbound struct {
 	deferred     []resetRequest
 	deferredSize int // of them all, in bytes
 	resets       performed
-	sent         map[uint32][]uint16 // our own reset requests, by sequence number
+	sent         map[uint32][]uint16 // our own reset requests not yet answered, by sequence number
+	lastSent     uint32              // the last of them, if there is a map
 
 	// Sums over all streams, and what the window makes of them.
 	messages, stuck, bytes, fragments, forwarded int

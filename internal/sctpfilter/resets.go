@@ -220,7 +220,9 @@ func (d *inbound) sentReconfig(chunk chunkView) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	number := binary.BigEndian.Uint32(param.value)
-	if _, again := d.sent[number]; again {
+	// First sends come in the order of their numbers. A repetition may cross its
+	// answer, and then is of a life that is over.
+	if d.sent != nil && !before(d.lastSent, number) {
 		return
 	}
 	var ids []uint16
@@ -234,5 +236,5 @@ func (d *inbound) sentReconfig(chunk chunkView) {
 	if d.sent == nil {
 		d.sent = make(map[uint32][]uint16)
 	}
-	d.sent[number] = ids
+	d.sent[number], d.lastSent = ids, number
 }

@@ -69,6 +69,13 @@ func TestOwnResets(t *testing.T) {
 	assert.Equal(t, []uint16{4, 5}, r.answered)
 	readOne(t, f, near, answer)
 	assert.Len(t, r.answered, 2, "once")
+
+	f.Forget(4)
+	f.Opened(4)
+	_, err := f.Write(ask) // its timer fired as the answer came
+	require.NoError(t, err)
+	assert.Empty(t, f.in.sent)
+	assert.False(t, f.in.streams[4].reset, "the stream has its next life")
 }
 
 // The first data of a stream's next life may overtake the answer to our reset,
