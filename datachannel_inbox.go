@@ -63,8 +63,11 @@ func (b *inbox) readable() {
 	b.deliverLocked()
 	raw, look := b.stream, b.arrivals%looks == 0
 	b.mu.Unlock()
-	if raw != nil && look && !hasMessage(raw) {
-		b.c.sctp.filter.Drained(raw.StreamIdentifier())
+	if raw == nil || !look {
+		return
+	}
+	if mark := b.c.sctp.filter.Handled(); !hasMessage(raw) {
+		b.c.sctp.filter.Drained(raw.StreamIdentifier(), mark)
 	}
 }
 
@@ -270,6 +273,7 @@ func (b *inbox) take(buf []byte) (m DataChannelMessage, n int, ok bool) {
 		if raw == nil {
 			return m, 0, false
 		}
+		mark := b.c.sctp.filter.Handled()
 		n, ppid, err := raw.ReadSCTP(buf)
 		switch {
 		case err == nil:
@@ -279,7 +283,7 @@ func (b *inbox) take(buf []byte) (m DataChannelMessage, n int, ok bool) {
 				return m, n, true
 			}
 		case !errors.Is(err, io.ErrShortBuffer):
-			b.c.sctp.filter.Drained(raw.StreamIdentifier())
+			b.c.sctp.filter.Drained(raw.StreamIdentifier(), mark)
 
 			return m, 0, false
 		default:

@@ -221,9 +221,10 @@ func (t *SCTPTransport) gone(id uint16) {
 // throwAway reads what a stream has, and tells whether it was reset.
 func (t *SCTPTransport) throwAway(raw *sctp.Stream) (ended bool) {
 	for {
+		mark := t.filter.Handled()
 		n, _, err := raw.ReadSCTP(nil)
 		if !errors.Is(err, io.ErrShortBuffer) {
-			t.filter.Drained(raw.StreamIdentifier())
+			t.filter.Drained(raw.StreamIdentifier(), mark)
 
 			return errors.Is(err, io.EOF)
 		}

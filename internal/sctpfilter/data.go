@@ -28,9 +28,6 @@ type stream struct {
 	bytes      int // of all that has come and was not taken
 	parts      partial
 
-	packet uint64 // the last packet with data for it
-	fresh  int    // messages that this packet completed
-
 	discard   bool   // throw away what comes
 	asked     bool   // the peer's reset has been handed on, and was not yet seen
 	gone      bool   // after that reset, the association does not know the stream any more
@@ -70,8 +67,9 @@ type inbound struct {
 
 	receiver receiverWindow
 
-	packet  uint64        // the number of the last packet handed on
-	handled atomic.Uint64 // the last that the association has worked through
+	packet   uint64        // the number of the last packet
+	handedOn uint64        // of the last that was handed on
+	handled  atomic.Uint64 // of the last that the association has worked through
 
 	overflowed []uint16 // by Drained, for the next Read to tell
 	overflows  atomic.Bool
@@ -188,9 +186,6 @@ func (f *Filter) data(p, raw []byte) (stays bool) {
 		return true
 	}
 	d.window.add(c.tsn)
-	if s.packet != d.packet {
-		s.packet, s.fresh = d.packet, 0
-	}
 	if f.account(s, &c) {
 		f.overflow(s, c.stream)
 	}
@@ -234,7 +229,6 @@ func (f *Filter) account(s *stream, c *dataChunk) (overflows bool) {
 	d.receiver.peak = max(d.receiver.peak, d.bytes)
 	if complete {
 		s.messages++
-		s.fresh++
 		d.messages++
 		d.receiver.judge(d.messages+d.stuck, f.cfg.MaxUnread)
 	}

@@ -340,7 +340,7 @@ func replaying(t testing.TB) (*Filter, *replay) {
 		r.readable = r.readable[:0]
 		for _, id := range ids {
 			f.Took(id, 1180)
-			f.Drained(id)
+			f.Drained(id, f.Handled())
 		}
 	}
 	source := &replay{packet: packet(defaultPorts, 1, chunk(chunkSack, 0, sackValue(1, 1<<20)), dataOf(1000, 4, 3, 0, make([]byte, 1180)))}

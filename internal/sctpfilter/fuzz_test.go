@@ -82,7 +82,7 @@ func FuzzRead(f *testing.F) {
 				case 0:
 					filter.Took(id, 1)
 				case 1:
-					filter.Drained(id)
+					filter.Drained(id, filter.Handled())
 				case 2:
 					filter.ResetSeen(id)
 				default:

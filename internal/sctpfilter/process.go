@@ -65,6 +65,7 @@ func (f *Filter) judge(p []byte, c *contents, up bool) int {
 
 // handOn notes what is to be told when the packet has been handled.
 func (f *Filter) handOn() {
+	f.in.handedOn = f.in.packet
 	f.now.packet = f.in.packet
 	f.now.asked = append(f.now.asked[:0], f.in.asked...)
 }

@@ -90,7 +90,6 @@ func (f *Filter) Took(id uint16, bytes int) {
 		case s.messages > 0:
 			s.messages--
 			d.messages--
-			s.fresh = min(s.fresh, s.messages)
 		case s.stuck > 0:
 			s.stuck--
 			d.stuck--
@@ -132,22 +131,24 @@ func (f *Filter) change(id uint16, change func(*inbound, *stream)) {
 	}
 }
 
-// Drained tells that a poll of the stream has found no complete message. If
-// nothing is missing, those that the filter knows of cannot be read: they are
-// behind a gap in the stream's own numbers that the peer has left.
-func (f *Filter) Drained(id uint16) {
+// Handled is a mark of what the association has handled by now, for Drained.
+func (f *Filter) Handled() (mark uint64) { return f.in.handled.Load() }
+
+// Drained tells that a poll of the stream, which began at the mark, has found no
+// complete message. If nothing is missing, those that the filter knows of cannot be
+// read: they are behind a gap in the stream's own numbers that the peer has left.
+func (f *Filter) Drained(id uint16, mark uint64) {
 	d := &f.in
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	s := d.streams[id]
-	if s == nil || d.window.missing() {
+	// What was handed on since may be what the poll has missed, or fill a gap before
+	// it: the next poll tells.
+	if s == nil || d.window.missing() || d.handedOn != mark {
 		return
 	}
 	left := s.messages
-	if s.packet > d.handled.Load() {
-		left -= s.fresh // still on their way
-	}
-	s.messages -= left
+	s.messages = 0
 	d.messages -= left
 	s.stuck += left
 	d.stuck += left
@@ -215,7 +216,7 @@ func (d *inbound) empty(s *stream) {
 	d.stuck -= s.stuck
 	d.bytes -= s.bytes
 	d.fragments -= len(s.parts.fragments)
-	s.messages, s.stuck, s.stuckSince, s.bytes, s.fresh, s.parts = 0, 0, 0, 0, 0, partial{}
+	s.messages, s.stuck, s.stuckSince, s.bytes, s.parts = 0, 0, 0, 0, partial{}
 }
 
 func (d *inbound) unask(s *stream, id uint16) {

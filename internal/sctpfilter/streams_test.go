@@ -87,6 +87,7 @@ func (p *poller) poll(ids ...uint16) {
 		stream := p.streams[id]
 		p.mu.Unlock()
 		for stream != nil {
+			mark := p.filter.Handled()
 			n, _, err := stream.ReadSCTP(buf)
 			if errors.Is(err, io.EOF) {
 				p.mu.Lock()
@@ -97,7 +98,7 @@ func (p *poller) poll(ids ...uint16) {
 				p.filter.ResetSeen(id)
 			}
 			if err != nil {
-				p.filter.Drained(id)
+				p.filter.Drained(id, mark)
 
 				break
 			}

@@ -9,6 +9,28 @@ import (
 	"github.com/ctxrtc/webrtc/internal/testnet"
 )
 
+// What is handed on beside a poll that finds nothing is not stuck, nor is what stands
+// behind a gap that it fills.
+func TestDrainedBesideAPacket(t *testing.T) {
+	f, near, _, _ := newReading(t, Config{}, plainExtensions...)
+	unread := func() int {
+		messages, _ := f.Unread(4)
+
+		return messages
+	}
+	readOne(t, f, near, packet(defaultPorts, 1, dataOf(1001, 4, 3, 1, []byte("y"))))
+	f.tell() // as the association asks for the next packet
+	mark := f.Handled()
+	readOne(t, f, near, packet(defaultPorts, 1, dataOf(1000, 4, 3, 0, []byte("x"))))
+	f.Drained(4, mark)
+	assert.Equal(t, 2, unread(), "it is on its way")
+	f.tell()
+	f.Drained(4, mark)
+	assert.Equal(t, 2, unread(), "it has come since")
+	f.Drained(4, f.Handled())
+	assert.Zero(t, unread(), "a poll after that has not found them either")
+}
+
 // A gap in a stream's numbers that is filled late does no harm; one that lasts,
 // or that has too much behind it, ends the stream.
 func TestStuckMessages(t *testing.T) {
@@ -30,7 +52,8 @@ func TestStuckMessages(t *testing.T) {
 				s.tsn++
 			}
 			readOne(t, s.f, s.near, packet(defaultPorts, 1, chunks...))
-			s.f.Drained(4)
+			s.f.tell()
+			s.f.Drained(4, s.f.Handled())
 		}
 	}
 	// others brings n packets for stream 6, which are read.
@@ -50,7 +73,8 @@ func TestStuckMessages(t *testing.T) {
 		"few, for long": {0, func(t *testing.T, s *state) {
 			more(t, s, maxStuck/perPacket)
 			others(t, s, 2*stuckPackets)
-			s.f.Drained(4)
+			s.f.tell()
+			s.f.Drained(4, s.f.Handled())
 		}, false},
 		"many, not for long": {0, func(t *testing.T, s *state) {
 			more(t, s, maxStuckSoon/perPacket)
@@ -61,7 +85,8 @@ func TestStuckMessages(t *testing.T) {
 		"many, for long": {0, func(t *testing.T, s *state) {
 			more(t, s, maxStuck/perPacket+1)
 			others(t, s, stuckPackets)
-			s.f.Drained(4)
+			s.f.tell()
+			s.f.Drained(4, s.f.Handled())
 		}, true},
 		"many, for long, but filled": {0, func(t *testing.T, s *state) {
 			more(t, s, maxStuck/perPacket+1)

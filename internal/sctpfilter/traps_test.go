@@ -305,7 +305,8 @@ func TestOverflow(t *testing.T) {
 			f, near, _, r := newReading(t, Config{MaxMessage: limit}, plainExtensions...)
 			for _, s := range tc.steps() {
 				if s.drain {
-					f.Drained(1)
+					f.tell()
+					f.Drained(1, f.Handled())
 
 					continue
 				}
