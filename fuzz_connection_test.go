@@ -519,6 +519,9 @@ func runConnectionSchedule(t *testing.T, seed uint64) {
 				}
 				for _, p := range [][2]*connectionSide{{s, s.peer}, {s.peer, s}} {
 					local := p[0].LocalDescription()
+					if local == nil { // an offer of the peer's has taken it back
+						return nil
+					}
 					if err := p[1].SetRemoteDescriptionContext(ctx, *local); err != nil {
 						return err
 					}
