@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"runtime"
-	"strings"
 	"sync/atomic"
 	"testing"
 	"testing/synctest"
@@ -167,7 +165,7 @@ func (m *mover) run(t *testing.T, moves int, from, to *DataChannel) {
 	t.Helper()
 	handshakes := countHandshakes(m.network)
 	synctest.Wait()
-	before := bubbleStacks()
+	goroutines := goroutinesInBubbles()
 	const pause = 20 * time.Millisecond
 	stops := []func() (int, error){numbers(from, to, pause), numbers(to, from, pause)}
 	for i := range moves {
@@ -185,22 +183,7 @@ func (m *mover) run(t *testing.T, moves int, from, to *DataChannel) {
 	for side := range m.ice {
 		assert.Equal(t, 1, m.network.OpenSockets(side), "sockets of earlier networks are closed")
 	}
-	after := bubbleStacks()
-	assert.Len(t, after, len(before), "goroutines at the end: %s\n\nat the beginning: %s", after, before)
-}
-
-// bubbleStacks are those of the bubble's goroutines. The process may have more:
-// the runtime runs finalizers, for example.
-func bubbleStacks() (stacks []string) {
-	buf := make([]byte, 1<<20)
-	for stack := range strings.SplitSeq(string(buf[:runtime.Stack(buf, true)]), "\n\n") {
-		header, _, _ := strings.Cut(stack, "\n")
-		if strings.Contains(header, "synctest bubble") {
-			stacks = append(stacks, stack)
-		}
-	}
-
-	return stacks
+	assert.Equal(t, goroutines, goroutinesInBubbles())
 }
 
 // moves is how often a test moves its connection.
