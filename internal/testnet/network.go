@@ -51,12 +51,16 @@ func Filter(filter func(from int, payload []byte) Action) Option {
 	return func(n *Network) { n.filter = filter }
 }
 
-// Network is two hosts on one router. Only UDP over IPv4 exists on it.
+// Network is two hosts on one router, which has more than one network if the hosts
+// are to move. Only UDP over IPv4 exists on it.
 type Network struct {
 	delay  time.Duration
 	loss   float64
 	filter func(from int, payload []byte) Action
 	links  [2]*link // nil: any number of packets at once
+
+	networks int
+	gone     error // of writes on a network that the host is not on
 
 	router *vnet.Router
 	hosts  [2]*host
@@ -75,7 +79,7 @@ var newNets sync.Mutex
 // with the bubble that it was made in.
 func Pair(tb testing.TB, opts ...Option) *Network {
 	tb.Helper()
-	n := &Network{}
+	n := &Network{networks: 1}
 	for _, opt := range opts {
 		opt(n)
 	}
@@ -84,13 +88,17 @@ func Pair(tb testing.TB, opts ...Option) *Network {
 	newNets.Lock()
 	defer newNets.Unlock()
 	var err error
-	n.router, err = vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/24", MinDelay: n.delay, LoggerFactory: quiet})
+	n.router, err = vnet.NewRouter(&vnet.RouterConfig{CIDR: "10.0.0.0/8", MinDelay: n.delay, LoggerFactory: quiet})
 	require.NoError(tb, err)
-	for i, ip := range [...]string{"10.0.0.1", "10.0.0.2"} {
-		virtual, err := vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{ip}})
-		require.NoError(tb, err)
-		require.NoError(tb, n.router.AddNet(virtual))
-		n.hosts[i] = &host{Net: virtual, network: n, index: i}
+	for i := range n.hosts {
+		h := &host{network: n, index: i, on: []int{0}}
+		for network := range n.networks {
+			virtual, err := vnet.NewNet(&vnet.NetConfig{StaticIPs: []string{Address(i, network)}})
+			require.NoError(tb, err)
+			require.NoError(tb, n.router.AddNet(virtual))
+			h.nets = append(h.nets, virtual)
+		}
+		h.Net, n.hosts[i] = h.nets[0], h
 	}
 	require.NoError(tb, n.router.Start())
 	tb.Cleanup(n.Close)
@@ -98,7 +106,8 @@ func Pair(tb testing.TB, opts ...Option) *Network {
 	return n
 }
 
-// Net is the network as host 0 or 1 sees it. Its address is 10.0.0.1 or 10.0.0.2.
+// Net is the network as host 0 or 1 sees it. Its address is 10.0.0.1 or 10.0.0.2,
+// until it is moved.
 func (n *Network) Net(i int) transport.Net { return n.hosts[i] }
 
 // Cut makes the network a black hole in both directions, or mends it. Packets
@@ -157,30 +166,44 @@ func (n *Network) decide(from int, payload []byte) Action {
 
 // host is a virtual host whose sockets ask the network about what they send.
 type host struct {
-	*vnet.Net
+	*vnet.Net // that of the first network
 
 	network    *Network
 	index      int
+	nets       []*vnet.Net
+	on         []int // the lock of the network guards it
 	open, sent atomic.Int64
 }
 
-func (h *host) wrap(c transport.UDPConn, err error) (*socket, error) {
+func (h *host) wrap(network int, c transport.UDPConn, err error) (*socket, error) {
 	if err != nil {
 		return nil, err
 	}
 	h.open.Add(1)
 
-	return &socket{UDPConn: c, host: h}, nil
+	return &socket{UDPConn: c, host: h, network: network}, nil
 }
 
 // ListenUDP opens a socket of the host.
 func (h *host) ListenUDP(network string, local *net.UDPAddr) (transport.UDPConn, error) {
-	return h.wrap(h.Net.ListenUDP(network, local))
+	at, err := h.at(local)
+	if err != nil {
+		return nil, err
+	}
+	c, err := h.nets[at].ListenUDP(network, local)
+
+	return h.wrap(at, c, err)
 }
 
 // DialUDP opens a connected socket of the host.
 func (h *host) DialUDP(network string, local, remote *net.UDPAddr) (transport.UDPConn, error) {
-	return h.wrap(h.Net.DialUDP(network, local, remote))
+	at, err := h.at(local)
+	if err != nil {
+		return nil, err
+	}
+	c, err := h.nets[at].DialUDP(network, local, remote)
+
+	return h.wrap(at, c, err)
 }
 
 // ListenPacket opens a socket of the host.
@@ -230,8 +253,9 @@ func (l *hostListener) ListenPacket(_ context.Context, network, address string) 
 type socket struct {
 	transport.UDPConn
 
-	host   *host
-	closed atomic.Bool
+	host    *host
+	network int
+	closed  atomic.Bool
 }
 
 func (s *socket) Close() error {
@@ -245,6 +269,13 @@ func (s *socket) Close() error {
 func (s *socket) send(p []byte, write func(p []byte) (int, error)) (int, error) {
 	if s.closed.Load() {
 		return 0, net.ErrClosed
+	}
+	if !s.isThere() {
+		if s.host.network.gone != nil {
+			return 0, s.host.network.gone
+		}
+
+		return len(p), nil
 	}
 	action := s.host.network.decide(s.host.index, p)
 	if action.Drop {
