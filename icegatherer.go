@@ -39,7 +39,9 @@ type ICEGatherer struct {
 	agents      []*iceAgent // all that are not closed
 	onCandidate func(*ICECandidate)
 	onError     func(*ICECandidateError)
-	claimed     bool // by a transport
+	onRemoved   func(*ICECandidate)
+	stopLook    func() bool // at the addresses
+	claimed     bool        // by a transport
 }
 
 // NewICEGatherer makes a gatherer and its agent. Nothing is sent before
@@ -231,7 +233,11 @@ func (g *ICEGatherer) GracefulClose() error { return g.alive().graceful(g.Close(
 func (g *ICEGatherer) end(cause error) {
 	g.life.mu.Lock()
 	g.life.moveLocked(ICEGathererStateClosed)
+	stop := g.stopLook
 	g.life.mu.Unlock()
+	if stop != nil {
+		stop()
+	}
 	g.life.end(cause, func() {
 		g.life.mu.Lock()
 		agents := g.agents

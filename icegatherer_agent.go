@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net"
+	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -29,6 +30,12 @@ type iceAgent struct {
 	// The lock of the gatherer's life guards both.
 	local     []ICECandidate
 	gathering questioning
+	addresses addresses
+
+	// lost are the local addresses that are gone, pending is what waits to run in
+	// the agent's loop.
+	lost    atomic.Pointer[map[netip.Addr]struct{}]
+	pending atomic.Pointer[func()]
 
 	// The lock of the transport's life guards what that knows of the agent.
 	remote  ICEParameters // of the peer's agent, once it is started
@@ -50,7 +57,7 @@ func (g *ICEGatherer) newAgent(op string, servers int, anew bool) (*iceAgent, er
 	}
 	a := &iceAgent{remotes: newRemoteLimits(&g.settings.ICE), gathering: newQuestioning()}
 	options = append(options,
-		ice.WithRemoteIPFilter(a.remotes.accept),
+		ice.WithRemoteIPFilter(a.acceptRemote),
 		ice.WithBindingRequestHandler(g.onBindingRequest(a)))
 	if anew {
 		options = append(options, ice.WithLocalCredentials("", ""))
@@ -150,16 +157,16 @@ func (g *ICEGatherer) closeAgent(a *iceAgent) {
 // onAgentCandidate runs on the agent's notifier, in the order of gathering.
 func (g *ICEGatherer) onAgentCandidate(a *iceAgent, found ice.Candidate) {
 	g.life.mu.Lock()
-	fromServer := false
+	ours := false
 	if found == nil {
 		g.doneLocked(a)
 	} else {
-		_, fromServer = a.gathering.urls[found.ID()]
+		_, ours = a.gathering.urls[found.ID()]
 	}
 	g.life.mu.Unlock()
-	// Those of servers are told when the agent has taken them: its notifier may be
-	// late, and nil comes last.
-	if found != nil && !fromServer {
+	// Those that we have made are told when the agent has taken them: its notifier may
+	// be late, and nil comes last.
+	if found != nil && !ours {
 		g.tell(a, found)
 	}
 }
@@ -214,6 +221,7 @@ func (g *ICEGatherer) onBindingRequest(a *iceAgent) func(
 		if check := a.check.Load(); check != nil {
 			(*check)(message, pair)
 		}
+		a.leaveFor(local, remote)
 		if user := g.settings.ICE.BindingRequestHandler; user != nil {
 			return user(message, local, remote, pair)
 		}

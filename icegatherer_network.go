@@ -28,7 +28,7 @@ func (g *ICEGatherer) serverClient() *servergather.Client {
 
 	return &servergather.Client{
 		Net: g.settings.network(), Tasks: g.life.group, TLS: config, LoggerFactory: g.settings.loggerFactory(),
-		Lookup: g.lookup, Dial: g.dial, Listen: g.listenReflexive,
+		Lookup: g.lookup, Dial: g.dial, Listen: g.listen,
 	}
 }
 
@@ -78,9 +78,9 @@ func (g *ICEGatherer) dial(ctx context.Context, network, address string, local n
 
 var errNoPort = errors.New("no free port in the range")
 
-// listenReflexive opens a socket for a server-reflexive candidate, on a port of
-// the range, tried from a random one on.
-func (g *ICEGatherer) listenReflexive(network string, local netip.Addr) (net.PacketConn, error) {
+// listen opens a socket for a candidate, on a port of the range, tried from a
+// random one on.
+func (g *ICEGatherer) listen(network string, local netip.Addr) (net.PacketConn, error) {
 	address := &net.UDPAddr{Zone: local.Zone()}
 	if local.IsValid() {
 		address.IP = local.AsSlice()
@@ -123,6 +123,13 @@ func (g *ICEGatherer) filteredAddresses() ([]localAddress, error) {
 	if s.InterfaceFilter == nil && s.IPFilter == nil {
 		return []localAddress{{}}, nil
 	}
+
+	return g.localAddresses()
+}
+
+// localAddresses are those that candidates may be gathered on at the moment.
+func (g *ICEGatherer) localAddresses() ([]localAddress, error) {
+	s := &g.settings.ICE
 	interfaces, err := g.settings.network().Interfaces()
 	if err != nil {
 		return nil, err

@@ -14,15 +14,15 @@ func (s *ICESettings) replacesReflexive() bool {
 	})
 }
 
-// rewriteRelayed returns the addresses that a relayed candidate is told with.
-// The agent rewrites those that it gathers, and relayed ones we do. As there, a
-// rule is found by the local address that the server was asked from; one that
-// names it comes first, then the one that is for the least.
-func (s *ICESettings) rewriteRelayed(relayed, local netip.Addr, iface string) []netip.Addr {
+// rewrite returns the addresses that a candidate with an address is told with.
+// The agent rewrites those that it gathers, and we do ours. As there, a rule is
+// found by the local address, of a relayed candidate the one that the server was
+// asked from; one that names it comes first, then the one that is for the least.
+func (s *ICESettings) rewrite(typ ice.CandidateType, addr, local netip.Addr, iface string) []netip.Addr {
 	var found *ice.AddressRewriteRule
 	best := -1
 	for _, rule := range s.rewriteRules() {
-		if rule.AsCandidateType != ice.CandidateTypeRelay || !relayRuleFits(&rule, local, iface) {
+		if rule.AsCandidateType != typ || !ruleFits(&rule, local, iface) {
 			continue
 		}
 		score := 0
@@ -35,23 +35,24 @@ func (s *ICESettings) rewriteRelayed(relayed, local netip.Addr, iface string) []
 			found, best = &rule, score
 		}
 	}
-	told := []netip.Addr{relayed}
+	told := []netip.Addr{addr}
 	if found == nil {
 		return told
 	}
-	if found.Mode == ice.AddressRewriteReplace {
+	unspecified := ice.AddressRewriteMode(ICEAddressRewriteModeUnspecified)
+	if found.Mode == ice.AddressRewriteReplace || typ == ice.CandidateTypeHost && found.Mode == unspecified {
 		told = nil
 	}
 	for _, text := range found.External {
-		if addr, err := netip.ParseAddr(text); err == nil && addr.Unmap().Is4() == relayed.Is4() {
-			told = append(told, addr.Unmap())
+		if external, err := netip.ParseAddr(text); err == nil && external.Unmap().Is4() == addr.Is4() {
+			told = append(told, external.Unmap())
 		}
 	}
 
 	return told
 }
 
-func relayRuleFits(rule *ice.AddressRewriteRule, local netip.Addr, iface string) bool {
+func ruleFits(rule *ice.AddressRewriteRule, local netip.Addr, iface string) bool {
 	if rule.Iface != "" && rule.Iface != iface {
 		return false
 	}

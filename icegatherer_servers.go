@@ -28,6 +28,7 @@ var (
 	errNoLocal    = errors.New("the filters leave no local address")
 	errSecureSTUN = errors.New("a STUN server over TLS sees no address of UDP")
 	errReflected  = errors.New("the server names the address of another candidate")
+	errRoundOver  = errors.New("the gathering is over")
 )
 
 // question is one to a server. The lock of the gatherer's life guards it, but
@@ -51,14 +52,25 @@ type question struct {
 // questioning is what an agent's candidates come from. The lock of the
 // gatherer's life guards it.
 type questioning struct {
-	group     *lifecycle.Group // of the questions
+	group     *lifecycle.Group        // of the questions
+	round     context.Context         // of those of the round under way
+	end       context.CancelCauseFunc // of that
 	questions []*question
-	left      int               // questions, and the agent's own gathering
-	urls      map[string]string // of candidates that servers gave, by their IDs
+	left      int               // questions of the round, and host candidates
+	urls      map[string]string // of the servers that gave candidates, by their IDs; of host candidates of ours empty
 }
 
 func newQuestioning() questioning {
-	return questioning{group: lifecycle.NewGroup(), urls: make(map[string]string)}
+	return questioning{
+		group: lifecycle.NewGroup(), round: context.Background(), end: func(error) {}, urls: make(map[string]string),
+	}
+}
+
+// begin begins a round of gathering: the first, and one for each change of the
+// network.
+func (q *questioning) begin(questions []*question) {
+	q.round, q.end = context.WithCancelCause(q.group.Context())
+	q.questions, q.left = append(q.questions, questions...), len(questions)+1
 }
 
 // begin has an agent gather, and the servers asked. The state is gathering.
@@ -68,19 +80,33 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 	g.life.mu.Lock()
 	urls := g.urls
 	g.life.mu.Unlock()
-	questions := g.questionsTo(urls)
+	g.watch(a)
+	locals, err := g.filteredAddresses()
+	if err != nil {
+		g.log.Warnf("the interfaces cannot be read: %v", err)
+	}
+	questions := g.questionsTo(urls, locals)
 	g.life.mu.Lock()
-	a.gathering.questions, a.gathering.left = questions, len(questions)+1
+	a.gathering.begin(questions)
 	g.life.mu.Unlock()
 	if err := a.GatherCandidates(); err != nil {
 		g.complete() // never left at gathering
 
 		return opError(op, g.closedError(err))
 	}
+	g.askAll(a, questions)
+
+	return nil
+}
+
+// askAll asks servers, some at a time.
+func (g *ICEGatherer) askAll(a *iceAgent, questions []*question) {
 	client, turns := g.serverClient(), make(chan struct{}, maxQuestions)
+	g.life.mu.Lock()
+	ctx := a.gathering.round
+	g.life.mu.Unlock()
 	for _, q := range questions {
 		a.gathering.group.Go(func() {
-			ctx := a.gathering.group.Context()
 			select {
 			case turns <- struct{}{}:
 				g.answered(a, q, g.ask(ctx, client, a, q))
@@ -90,19 +116,11 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 			}
 		})
 	}
-
-	return nil
 }
 
-// questionsTo are the questions to servers, in the order of the URLs.
-func (g *ICEGatherer) questionsTo(urls []serverURL) []*question {
-	if len(urls) == 0 {
-		return nil
-	}
-	locals, err := g.filteredAddresses()
-	if err != nil {
-		g.log.Warnf("the interfaces cannot be read: %v", err)
-	}
+// questionsTo are the questions to servers from local addresses, in the order of
+// the URLs.
+func (g *ICEGatherer) questionsTo(urls []serverURL, locals []localAddress) []*question {
 	families := g.udpFamilies()
 	reflexive := g.policy != ICETransportPolicyRelay && !g.settings.ICE.replacesReflexive()
 	var all []*question
@@ -312,7 +330,7 @@ func (g *ICEGatherer) askRelay(
 	if q.local.addr.IsValid() {
 		local = q.local.addr
 	}
-	addresses := g.settings.ICE.rewriteRelayed(relayed.Addr(), local, q.local.iface)
+	addresses := g.settings.ICE.rewrite(ice.CandidateTypeRelay, relayed.Addr(), local, q.local.iface)
 	if len(addresses) == 0 {
 		return errors.Join(errors.New("no rule has an address for it"), relay.Close())
 	}
@@ -346,7 +364,7 @@ func (g *ICEGatherer) addFromServer(a *iceAgent, q *question, candidate ice.Cand
 	}
 	g.life.mu.Unlock()
 	if over {
-		return a.gathering.group.Cause()
+		return errRoundOver
 	}
 	if err := a.AddVirtualCandidate(candidate, conn); err != nil {
 		return g.closedError(err)
@@ -396,7 +414,11 @@ func (g *ICEGatherer) overLocked(a *iceAgent, q *question, err error) {
 // gathering with the last.
 func (g *ICEGatherer) doneLocked(a *iceAgent) {
 	a.gathering.left--
-	if a.gathering.left == 0 && g.newest == a {
+	if a.gathering.left > 0 {
+		return
+	}
+	a.gathering.end(errRoundOver)
+	if g.newest == a {
 		g.completeLocked()
 	}
 }
@@ -416,8 +438,9 @@ func (g *ICEGatherer) cut(a *iceAgent, cause error) error {
 	if g.newest == a {
 		g.completeLocked()
 	}
+	end := a.gathering.end
 	g.life.mu.Unlock()
-	a.gathering.group.End(cause)
+	end(cause)
 
 	return errors.Join(errs...)
 }

@@ -45,14 +45,32 @@ func (pc *PeerConnection) OnICECandidate(handler func(*ICECandidate)) {
 
 		return
 	}
-	pc.gatherer.OnLocalCandidate(func(candidate *ICECandidate) {
+	pc.gatherer.OnLocalCandidate(pc.placing(handler))
+}
+
+// placing has candidates carry the section that they belong to.
+func (pc *PeerConnection) placing(handler func(*ICECandidate)) func(*ICECandidate) {
+	return func(candidate *ICECandidate) {
 		if candidate != nil {
 			placed := *candidate
 			placed.SDPMid, placed.SDPMLineIndex = pc.path()
 			candidate = &placed
 		}
 		handler(candidate)
-	})
+	}
+}
+
+// OnICECandidateRemoved sets the handler that is told a candidate that is of no use
+// any more, since its address is gone: see ICESettings.ContinualGathering. It may be
+// nil.
+func (pc *PeerConnection) OnICECandidateRemoved(handler func(*ICECandidate)) {
+	switch {
+	case pc.alive() == nil:
+	case handler == nil:
+		pc.gatherer.OnLocalCandidateRemoved(nil)
+	default:
+		pc.gatherer.OnLocalCandidateRemoved(pc.placing(handler))
+	}
 }
 
 // OnICECandidateError sets the handler that is told when a STUN or TURN server

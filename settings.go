@@ -331,6 +331,7 @@ const (
 	defaultMaxRemoteCandidates    = 64
 	defaultMaxCandidatePairs      = 100
 	defaultServerTimeout          = 5 * time.Second
+	defaultNetworkMonitorInterval = 2 * time.Second
 )
 
 func defaultProtectionProfiles() []dtls.SRTPProtectionProfile {
@@ -362,6 +363,8 @@ func (e *SettingEngine) resolved() *SettingEngine {
 	setDefault(&r.ICE.MaxCandidatePairs, defaultMaxCandidatePairs)
 	setDefault(&r.ICE.STUNGatherTimeout, defaultServerTimeout)
 	setDefault(&r.ICE.TURNGatherTimeout, defaultServerTimeout)
+	setDefault(&r.ICE.NetworkMonitorInterval, defaultNetworkMonitorInterval)
+	r.ICE.Renomination.Enabled = r.ICE.Renomination.Enabled || r.ICE.ContinualGathering
 
 	r.DTLS.CipherSuites = slices.Clone(e.DTLS.CipherSuites)
 	r.DTLS.EllipticCurves = slices.Clone(e.DTLS.EllipticCurves)

@@ -55,6 +55,24 @@ type ICESettings struct {
 	MaxRemoteCandidates int
 	MaxCandidatePairs   int
 
+	// ContinualGathering goes on gathering after the first time, for devices that
+	// roam. A new local address is another round of it: the state is gathering, the
+	// candidates on the address are told, nil after the last. Those of an address
+	// that is gone are told to OnLocalCandidateRemoved. The controlling side, which
+	// has to have this setting or Renomination, changes over to a pair that works,
+	// at once when its own address is gone, and within 10 s when it was the peer's;
+	// its own move needs no signaling, that of the controlled side needs its new
+	// candidates told to the peer. It turns Renomination on.
+	//
+	// After 16 new addresses a restart is needed to gather on more. TCP candidates do
+	// not change, and the setting excludes UDPMux and the hiding of addresses by
+	// mDNS.
+	ContinualGathering bool
+
+	// NetworkMonitorInterval is how often ContinualGathering looks at the
+	// machine's addresses. If zero, 2 s.
+	NetworkMonitorInterval time.Duration
+
 	// PortMin and PortMax are the UDP ports of host candidates, both
 	// included. If both are zero, the machine chooses.
 	PortMin, PortMax uint16

@@ -11,7 +11,7 @@ import (
 // machine's, with the buffers of the sockets set if they are to be.
 func (e *SettingEngine) network() transport.Net {
 	network := e.Net
-	if network == nil {
+	if _, standard := network.(*stdnet.Net); standard || network == nil {
 		network = &machineNet{}
 	}
 	if e.ICE.ReadBufferSize == 0 && e.ICE.WriteBufferSize == 0 {

@@ -153,6 +153,12 @@ func (s *ICESettings) validate() error {
 		{s.STUNGatherTimeout < 0, "STUNGatherTimeout is negative"},
 		{s.TURNGatherTimeout < 0, "TURNGatherTimeout is negative"},
 		{s.Renomination.Interval < 0, "Renomination.Interval is negative"},
+		{s.NetworkMonitorInterval < 0, "NetworkMonitorInterval is negative"},
+		{
+			s.ContinualGathering && s.UDPMux != nil,
+			"ContinualGathering opens sockets on new addresses, and UDPMux forbids others than its own",
+		},
+		{s.ContinualGathering && hides, "ContinualGathering cannot have new addresses hidden by mDNS"},
 		{
 			s.KeepaliveInterval < 0 && !s.Lite,
 			"without keepalives the peer's consent cannot be renewed: KeepaliveInterval",

@@ -70,6 +70,14 @@ func TestSettingsValidate(t *testing.T) {
 		{"write buffer", func(e *SettingEngine) { e.ICE.WriteBufferSize = -1 }, "WriteBufferSize"},
 		{"gather timeout", func(e *SettingEngine) { e.SetSTUNGatherTimeout(-1) }, "STUNGatherTimeout"},
 		{"renomination", func(e *SettingEngine) { e.ICE.Renomination.Interval = -1 }, "Renomination.Interval"},
+		{"monitor interval", func(e *SettingEngine) { e.ICE.NetworkMonitorInterval = -1 }, "NetworkMonitorInterval"},
+		{"continual gathering", func(e *SettingEngine) { e.ICE.ContinualGathering = true }, ""},
+		{"continual gathering on a mux", func(e *SettingEngine) {
+			e.ICE.ContinualGathering, e.ICE.UDPMux = true, new(ice.MultiUDPMuxDefault)
+		}, "UDPMux forbids"},
+		{"continual gathering, hidden", func(e *SettingEngine) {
+			e.ICE.ContinualGathering, e.ICE.MulticastDNSMode = true, ice.MulticastDNSModeQueryAndGather
+		}, "hidden by mDNS"},
 		{"never disconnected, never failed", func(e *SettingEngine) { e.SetICETimeouts(0, 0, time.Second) }, ""},
 		{"grace without end", func(e *SettingEngine) { e.ICE.FailedGrace = -1 }, ""},
 		{"no wait", func(e *SettingEngine) { e.SetHostAcceptanceMinWait(0) }, ""},
