@@ -297,7 +297,8 @@
 // finds no path or that another one replaces leaves everything as it was. One
 // that comes while the transport is disconnected, or has failed and waits
 // (ICESettings.FailedGrace), takes it to checking. What was queued meanwhile is
-// sent then.
+// sent then: what DTLS sent last goes over the new path once more, so that SCTP,
+// which tries less and less often while there is none, has its answer at once.
 //
 // A PeerConnection restarts by offer: [PeerConnection.RestartICE] makes the next one
 // a restart, OfferOptions.ICERestart a single one; the peer's is answered in the

@@ -255,3 +255,56 @@ func TestI5_MovesBetweenNetworks(t *testing.T) {
 		})
 	}
 }
+
+// A transfer goes on with the new path, however long there was none: it does not
+// wait for the timer of SCTP, whose time has grown meanwhile.
+func TestI5_DataGoesWithTheNewPath(t *testing.T) {
+	for _, gap := range []time.Duration{100 * time.Millisecond, 2 * time.Second, 4 * time.Second, 12 * time.Second} {
+		for _, mover := range []int{0, 1} {
+			t.Run(fmt.Sprint(gap, " side ", mover), func(t *testing.T) {
+				synctest.Test(t, func(t *testing.T) {
+					a, b, network := quickPair(t, testnet.Networks(2), testnet.Delay(20*time.Millisecond))
+					connect(t, a, b)
+					from, to := channelPair(t, a, b, DataChannelParameters{Ordered: true})
+					m := newMover(network, 2, a.ice, b.ice)
+					m.restart = restartByHand([2]*stack{a, b})
+					ctx, cancel := context.WithCancel(context.Background())
+					var received atomic.Int64
+					done := make(chan struct{}, 2)
+					go func() {
+						defer func() { done <- struct{}{} }()
+						for from.SendContext(ctx, make([]byte, 1000)) == nil {
+						}
+					}()
+					go func() {
+						defer func() { done <- struct{}{} }()
+						for {
+							if _, err := to.ReceiveContext(ctx); err != nil {
+								return
+							}
+							received.Add(1)
+						}
+					}()
+					time.Sleep(500 * time.Millisecond)
+					before := m.inUse()
+					network.Move(mover)
+					time.Sleep(gap)
+					synctest.Wait()
+					m.arrive(mover)
+					m.restart(t, mover)
+					m.awaitPath(t, before)
+					count, begin := received.Load(), time.Now()
+					for received.Load() == count {
+						time.Sleep(5 * time.Millisecond)
+					}
+					t.Logf("the first message within %v", time.Since(begin))
+					assert.Less(t, time.Since(begin), 200*time.Millisecond)
+					cancel()
+					<-done
+					<-done
+					requireNothingLeft(t, network, a, b)
+				})
+			})
+		}
+	}
+}

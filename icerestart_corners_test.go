@@ -62,10 +62,11 @@ func TestI5_OldPathDiesWhileARestartChecks(t *testing.T) {
 		b := quickStack(t, ICERoleControlled, settings, network, 1)
 		connect(t, a, b)
 		record := watch(a)
+		network.Cut(true)
+		time.Sleep(time.Second) // or both would fail in the same instant, in either order
 		_, err := a.ice.Restart(context.Background())
 		require.NoError(t, err)
 		require.NoError(t, a.ice.SetRemoteParameters(ICEParameters{UsernameFragment: "nobody", Password: "none-of-that-matters-here"}))
-		network.Cut(true)
 		time.Sleep(15 * time.Second)
 		assert.Equal(t, []string{"disconnected", "checking"}, record.of("ICE"))
 		time.Sleep(30 * time.Second)

@@ -243,6 +243,7 @@ func (t *ICETransport) switchTo(agent *iceAgent) {
 		t.life.group.Go(func() { drain(retired) })
 	}
 	t.life.group.Go(func() {
+		t.carrier.Repeat()
 		timer := time.NewTimer(drainTime)
 		defer timer.Stop()
 		select {

@@ -36,7 +36,7 @@ func addresses() []net.IP {
 func checkAddress(ip net.IP) error {
 	conn, err := net.ListenUDP("udp4", &net.UDPAddr{IP: ip})
 	if err != nil {
-		return fmt.Errorf("%v stands for a network, and cannot be used: %w\n"+
+		return fmt.Errorf("%v stands for a network, and cannot be used: %w; "+
 			"Linux and Windows have all of 127.0.0.0/8; elsewhere, for each address of the program: "+
 			"sudo ifconfig lo0 alias %v", ip, err, ip)
 	}

@@ -181,6 +181,7 @@ func (j *journey) connect(ctx context.Context) (from, to *webrtc.DataChannel, er
 // program that has two machines the descriptions travel by whatever it has, a
 // WebSocket to a server for example, which has to find the new network as well.
 func (j *journey) negotiate(ctx context.Context) error {
+	// README: begin
 	if err := j.traveller.SetLocalDescriptionContext(ctx, webrtc.SessionDescription{}); err != nil {
 		return err
 	}
@@ -192,6 +193,7 @@ func (j *journey) negotiate(ctx context.Context) error {
 	}
 
 	return j.traveller.SetRemoteDescriptionContext(ctx, *j.home.LocalDescription())
+	// README: end
 }
 
 // move takes the network away, gives the machine another one some time later, and
@@ -209,11 +211,13 @@ func (j *journey) move(ctx context.Context, t *transfer, i int, was *webrtc.ICEC
 	j.network.join(to)
 
 	begin := time.Now()
+	// README: begin
 	j.traveller.RestartICE()
 	if err := j.negotiate(ctx); err != nil {
 		return nil, err
 	}
 	pair, err := j.awaitPath(ctx, to)
+	// README: end
 	if err != nil {
 		return nil, err
 	}

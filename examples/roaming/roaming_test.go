@@ -112,6 +112,30 @@ func TestAddressThatIsNotThere(t *testing.T) {
 	assert.Contains(t, err.Error(), "ifconfig lo0 alias 192.0.2.1")
 }
 
+// The code of the README is that of the program.
+func TestReadme(t *testing.T) {
+	readme, err := os.ReadFile("README.md")
+	require.NoError(t, err)
+	source, err := os.ReadFile("roam.go")
+	require.NoError(t, err)
+	blocks := func(text []byte, begin, end string) (blocks [][]string) {
+		for _, after := range strings.Split(string(text), begin)[1:] {
+			code, _, found := strings.Cut(after, end)
+			require.True(t, found, end)
+			var lines []string
+			for line := range strings.Lines(strings.TrimSpace(code)) {
+				lines = append(lines, strings.TrimSpace(line))
+			}
+			blocks = append(blocks, lines)
+		}
+
+		return blocks
+	}
+	code := blocks(source, "// README: begin\n", "// README: end\n")
+	require.Len(t, code, 2)
+	require.ElementsMatch(t, code, blocks(readme, "```go\n", "```\n"))
+}
+
 func TestCommandLine(t *testing.T) {
 	for _, tc := range []struct {
 		args   []string

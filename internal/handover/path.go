@@ -34,8 +34,10 @@ var passed = time.Unix(1, 0)
 // packet takes no lock of it.
 type Path struct {
 	now     atomic.Pointer[turn]
-	waiting atomic.Int64 // packets in late
-	reader  *turn        // the reader's own: the turn in which it was last
+	waiting atomic.Int64           // packets in late
+	last    atomic.Pointer[[]byte] // the record that was written last
+	spare   atomic.Pointer[[]byte] // room for the next one
+	reader  *turn                  // the reader's own: the turn in which it was last
 
 	// mu guards the fields below. Under it nothing of a connection is called but
 	// SetReadDeadline.
@@ -196,7 +198,38 @@ func (p *Path) isOurs(in *turn) bool {
 }
 
 // Write sends a packet on the connection that is used now.
-func (p *Path) Write(b []byte) (int, error) { return p.Conn().Write(b) }
+func (p *Path) Write(b []byte) (int, error) {
+	p.keep(b)
+
+	return p.Conn().Write(b)
+}
+
+// keep keeps a copy of a DTLS record (RFC 7983). Others are none of those that
+// may come twice.
+func (p *Path) keep(b []byte) {
+	if len(b) == 0 || b[0] < 20 || b[0] > 63 {
+		return
+	}
+	room := p.spare.Swap(nil)
+	if room == nil {
+		room = new([]byte)
+	}
+	*room = append((*room)[:0], b...)
+	if before := p.last.Swap(room); before != nil {
+		p.spare.Store(before)
+	}
+}
+
+// Repeat sends once more the record that was written last. It has to be called
+// when a new connection is there: where there was none for a while, the layers
+// above wait longer and longer before they try again, and the answer to what they
+// tried last is what ends that wait. The peer's DTLS drops it if it has had it.
+func (p *Path) Repeat() {
+	if last := p.last.Swap(nil); last != nil {
+		_, _ = p.Conn().Write(*last)
+		p.spare.Store(last)
+	}
+}
 
 // SetReadDeadline sets the reader's deadline; a pending Read ends with it.
 func (p *Path) SetReadDeadline(t time.Time) error {

@@ -99,6 +99,44 @@ func TestReadDeadline(t *testing.T) {
 	})
 }
 
+// What was written last goes over the new connection as well, once, if it is a
+// record that the peer knows again.
+func TestI5_TheLastRecordIsRepeated(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		a, _ := testnet.Pipe(0)
+		b, far := testnet.Pipe(0)
+		path := New(a)
+		path.Repeat() // there is none
+		for _, packet := range []string{"\x17 a longer one", "\x17 last", "\x80 media", "\x00 a check", ""} {
+			_, err := path.Write([]byte(packet))
+			require.NoError(t, err)
+		}
+		path.Switch(b)
+		path.Repeat()
+		path.Repeat()
+		_, err := path.Write([]byte("\x17 next"))
+		require.NoError(t, err)
+		buf := make([]byte, 100)
+		for _, want := range []string{"\x17 last", "\x17 next"} {
+			n, err := far.Read(buf)
+			require.NoError(t, err)
+			assert.Equal(t, want, string(buf[:n]))
+		}
+		assert.Zero(t, far.Queued())
+	})
+}
+
+func TestWriteDoesNotAllocate(t *testing.T) {
+	a, _ := testnet.Pipe(0)
+	path := New(sink{a})
+	packet := append([]byte{23}, make([]byte, 1200)...)
+	assert.Zero(t, testing.AllocsPerRun(100, func() { _, _ = path.Write(packet) }))
+}
+
+type sink struct{ Conn }
+
+func (sink) Write(p []byte) (int, error) { return len(p), nil }
+
 // Without a reader, draining waits for one, or for the end.
 func TestDrainEnds(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
