@@ -142,6 +142,7 @@ func (g *ICEGatherer) release(a, newest *iceAgent) {
 func (g *ICEGatherer) closeAgent(a *iceAgent) {
 	a.gathering.group.End(g.life.causeOr(ErrClosed))
 	_ = a.gathering.group.WaitTasks(context.Background())
+	g.drain(a)
 	if err := a.GracefulClose(); err != nil {
 		g.log.Warnf("closing the agent: %v", err)
 	}
@@ -156,10 +157,11 @@ func (g *ICEGatherer) onAgentCandidate(a *iceAgent, found ice.Candidate) {
 	} else {
 		_, fromServer = a.gathering.urls[found.ID()]
 	}
+	held := found != nil && !fromServer && a.holdLocked(pooled{candidate: found})
 	g.life.mu.Unlock()
 	// Those of servers are told when the agent has taken them: its notifier may be
 	// late, and nil comes last.
-	if found != nil && !fromServer {
+	if found != nil && !fromServer && !held {
 		g.tell(a, found)
 	}
 }

@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -46,6 +47,8 @@ type question struct {
 	// quiet questions are asked over IPv6 beside IPv4: that a name has no such
 	// address is no error.
 	quiet bool
+	// cancel ends the question by itself, once it is asked.
+	cancel context.CancelCauseFunc
 }
 
 // questioning is what an agent's candidates come from. The lock of the
@@ -55,15 +58,15 @@ type questioning struct {
 	questions []*question
 	left      int               // questions, and the agent's own gathering
 	urls      map[string]string // of candidates that servers gave, by their IDs
+	pool      *pool             // which counts in left; nil if what is found may be told
 }
 
 func newQuestioning() questioning {
 	return questioning{group: lifecycle.NewGroup(), urls: make(map[string]string)}
 }
 
-// begin has an agent gather, and the servers asked. The state is gathering.
-//
-//nolint:contextcheck,nolintlint // gathering has a context of its own, which GatherContext ends
+// begin has an agent gather, and the servers asked. The state is gathering, or the
+// agent has a pool.
 func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 	g.life.mu.Lock()
 	urls := g.urls
@@ -71,16 +74,35 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 	questions := g.questionsTo(urls)
 	g.life.mu.Lock()
 	a.gathering.questions, a.gathering.left = questions, len(questions)+1
+	if a.gathering.pool != nil {
+		a.gathering.left++
+	}
 	g.life.mu.Unlock()
 	if err := a.GatherCandidates(); err != nil {
 		g.complete() // never left at gathering
 
 		return opError(op, g.closedError(err))
 	}
+	g.askAll(a, questions)
+
+	return nil
+}
+
+// askAll asks the servers beside its caller.
+//
+//nolint:contextcheck,nolintlint // gathering has a context of its own, which GatherContext ends
+func (g *ICEGatherer) askAll(a *iceAgent, questions []*question) {
 	client, turns := g.serverClient(), make(chan struct{}, maxQuestions)
 	for _, q := range questions {
+		ctx, cancel := context.WithCancelCause(a.gathering.group.Context())
+		g.life.set(func() {
+			q.cancel = cancel
+			if q.over { // it was forgotten before it was asked
+				cancel(errServerGone)
+			}
+		})
 		a.gathering.group.Go(func() {
-			ctx := a.gathering.group.Context()
+			defer cancel(nil)
 			select {
 			case turns <- struct{}{}:
 				g.answered(a, q, g.ask(ctx, client, a, q))
@@ -90,8 +112,6 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 			}
 		})
 	}
-
-	return nil
 }
 
 // questionsTo are the questions to servers, in the order of the URLs.
@@ -294,7 +314,7 @@ func (g *ICEGatherer) isHost(a *iceAgent, address netip.AddrPort) bool {
 	return slices.ContainsFunc(a.local, func(c ICECandidate) bool {
 		return c.Typ == ICECandidateTypeHost && c.Protocol == ICEProtocolUDP &&
 			c.Port == address.Port() && c.Address == address.Addr().String()
-	})
+	}) || a.holdsHostLocked(address)
 }
 
 func (g *ICEGatherer) askRelay(
@@ -341,12 +361,17 @@ func (g *ICEGatherer) askRelay(
 func (g *ICEGatherer) addFromServer(a *iceAgent, q *question, candidate ice.Candidate, conn net.PacketConn) error {
 	g.life.mu.Lock()
 	over := q.over
+	held := false
 	if !over {
 		a.gathering.urls[candidate.ID()] = q.url.text
+		held = a.holdLocked(pooled{candidate: candidate, question: q, conn: conn})
 	}
 	g.life.mu.Unlock()
-	if over {
-		return a.gathering.group.Cause()
+	switch {
+	case over:
+		return cmp.Or(a.gathering.group.Cause(), errServerGone)
+	case held:
+		return nil
 	}
 	if err := a.AddVirtualCandidate(candidate, conn); err != nil {
 		return g.closedError(err)
@@ -372,21 +397,34 @@ func (g *ICEGatherer) answered(a *iceAgent, q *question, err error) {
 
 // overLocked ends a question, and tells its error.
 func (g *ICEGatherer) overLocked(a *iceAgent, q *question, err error) {
-	q.over = true
+	q.over, q.cancel = true, nil
 	q.result.Duration = time.Since(q.begin)
 	if err == nil {
 		return
 	}
+	failed := g.failedLocked(q, err)
+	var name *net.DNSError
+	if q.quiet && errors.As(err, &name) && name.IsNotFound {
+		return
+	}
+	if !a.holdLocked(pooled{question: q, failed: failed}) {
+		g.postErrorLocked(a, failed)
+	}
+}
+
+// failedLocked notes why a question has brought nothing.
+func (g *ICEGatherer) failedLocked(q *question, err error) *ICECandidateError {
 	from := q.from
 	if g.settings.ICE.MulticastDNSMode == ice.MulticastDNSModeQueryAndGather || g.policy != ICETransportPolicyAll {
 		from = nil // no address of ours is to be seen
 	}
 	failed := newCandidateError(&q.result, from, err)
 	q.result.Err = failed
-	var name *net.DNSError
-	if q.quiet && errors.As(err, &name) && name.IsNotFound {
-		return
-	}
+
+	return failed
+}
+
+func (g *ICEGatherer) postErrorLocked(a *iceAgent, failed *ICECandidateError) {
 	if g.newest == a && g.life.state == ICEGathererStateGathering {
 		g.life.events.Post(g.life.group, func() { call(g.life, &g.onError, failed) })
 	}
