@@ -5,8 +5,11 @@ import (
 	"net"
 	"net/netip"
 	"slices"
+	"time"
 
 	"github.com/pion/ice/v4"
+
+	"github.com/ctxrtc/webrtc/internal/servergather"
 )
 
 // A gatherer with a pool begins at once, and Gather tells what it has found. Until
@@ -20,6 +23,8 @@ import (
 type pool struct {
 	held []pooled // in the order of finding
 	idle bool     // the size is 0 again: servers are left to Gather
+	// stopKeeping stops the timer of keepAlive, nil if there is none.
+	stopKeeping func() bool
 }
 
 // pooled is one candidate, or why a server gave none.
@@ -67,7 +72,7 @@ func (g *ICEGatherer) pour(a *iceAgent) {
 		p := a.gathering.pool
 		if p == nil || len(p.held) == 0 {
 			if p != nil { // else the gatherer was closed
-				a.gathering.pool = nil
+				a.endPoolLocked()
 				g.doneLocked(a)
 			}
 			g.life.mu.Unlock()
@@ -187,6 +192,53 @@ func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
 	g.askAll(a, asked)
 }
 
+// keepTime is how often a reflexive address in a pool is kept alive.
+// https://www.rfc-editor.org/rfc/rfc8445#section-14
+const keepTime = 15 * time.Second
+
+// keepAliveLocked has routers keep the addresses that a pool has from servers over
+// UDP: its sockets say nothing, possibly for hours. What belongs to a relay is
+// refreshed by itself.
+func (g *ICEGatherer) keepAliveLocked(a *iceAgent) {
+	if p := a.gathering.pool; p != nil && p.stopKeeping == nil && slices.ContainsFunc(p.held, pooled.isReflexive) {
+		p.stopKeeping = g.life.group.After(keepTime, func() { g.keepAlive(a, p) })
+	}
+}
+
+func (g *ICEGatherer) keepAlive(a *iceAgent, p *pool) {
+	g.life.mu.Lock()
+	if a.gathering.pool != p {
+		g.life.mu.Unlock()
+
+		return
+	}
+	var kept []pooled
+	for _, found := range p.held {
+		if found.isReflexive() {
+			kept = append(kept, found)
+		}
+	}
+	p.stopKeeping = nil
+	g.keepAliveLocked(a)
+	g.life.mu.Unlock()
+	for _, found := range kept {
+		if err := servergather.KeepAlive(found.conn, found.question.server); err != nil {
+			g.log.Debugf("keeping a reflexive address: %v", err)
+		}
+	}
+}
+
+func (p pooled) isReflexive() bool {
+	return p.conn != nil && p.candidate.Type() == ice.CandidateTypeServerReflexive
+}
+
+func (a *iceAgent) endPoolLocked() {
+	if stop := a.gathering.pool.stopKeeping; stop != nil {
+		stop()
+	}
+	a.gathering.pool = nil
+}
+
 // isSame tells whether two questions have the same answer.
 func (q *question) isSame(other *question) bool {
 	return *q.url.URI == *other.url.URI && q.url.text == other.url.text &&
@@ -228,7 +280,7 @@ func (g *ICEGatherer) drain(a *iceAgent) {
 	var held []pooled
 	if a.gathering.pool != nil {
 		held = a.takeLocked(func(pooled) bool { return true })
-		a.gathering.pool = nil
+		a.endPoolLocked()
 	}
 	g.life.mu.Unlock()
 	g.closePooled(held)

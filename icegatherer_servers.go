@@ -41,6 +41,7 @@ type question struct {
 
 	result ICEServerResult
 	from   net.Addr
+	server netip.AddrPort // that gave a reflexive address
 	begin  time.Time
 	over   bool
 	relay  *servergather.Relay
@@ -276,6 +277,7 @@ func (g *ICEGatherer) request(q *question) *servergather.Request {
 		Credentials: g.settings.ICE.TURNCredentials,
 		At:          func(step servergather.Step) { note(func() { q.result.Step = ICEGatherStep(step) }) },
 		From:        func(addr net.Addr) { note(func() { q.from = addr }) },
+		To:          func(server netip.AddrPort) { note(func() { q.server = server }) },
 	}
 }
 
@@ -365,6 +367,7 @@ func (g *ICEGatherer) addFromServer(a *iceAgent, q *question, candidate ice.Cand
 	if !over {
 		a.gathering.urls[candidate.ID()] = q.url.text
 		held = a.holdLocked(pooled{candidate: candidate, question: q, conn: conn})
+		g.keepAliveLocked(a)
 	}
 	g.life.mu.Unlock()
 	switch {

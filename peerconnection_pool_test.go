@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"runtime"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
 
+	"github.com/pion/stun/v4"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
@@ -281,6 +283,56 @@ func TestI13_EndWhileThePoolIsTold(t *testing.T) {
 	}
 }
 
+// Routers keep the reflexive addresses of a pool: their sockets are heard of every
+// 15 s, until the description, and not when the pool is no longer wanted.
+func TestI13_ReflexiveAddressesOfAPoolAreKept(t *testing.T) {
+	for name, c := range map[string]struct {
+		end  func(pc *PeerConnection) error
+		then []time.Duration // after the end
+	}{
+		"until the description": {
+			func(pc *PeerConnection) error { return pc.SetLocalDescription(SessionDescription{}) }, nil,
+		},
+		"until the size is 0": {func(pc *PeerConnection) error { return pc.SetConfiguration(Configuration{}) }, nil},
+		"until the end":       {(*PeerConnection).Close, nil},
+		"also those that come later": {func(pc *PeerConnection) error {
+			config := pc.GetConfiguration()
+			config.ICEServers = append(config.ICEServers, ICEServer{URLs: []string{"stun:10.0.0.2:3479"}})
+
+			return pc.SetConfiguration(config)
+		}, []time.Duration{60, 60, 75, 75}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			bubble(t, func(t *testing.T) {
+				network := testnet.Pair(t, testnet.Delay(time.Millisecond))
+				virtualTURN(t, network, virtualPort, nil)
+				virtualTURN(t, network, virtualPort+1, nil)
+				begin := time.Now()
+				var mu sync.Mutex
+				var kept []time.Duration
+				network.OnPacket(func(_ int, payload []byte) bool {
+					m := &stun.Message{Raw: payload}
+					if stun.IsMessage(payload) && m.Decode() == nil && m.Type.Class == stun.ClassIndication {
+						mu.Lock()
+						kept = append(kept, time.Since(begin).Truncate(time.Second)/time.Second)
+						mu.Unlock()
+					}
+
+					return false
+				})
+				pc, _ := newPoolPeer(t, network, ofServers(t, 1, virtualSTUN))
+				time.Sleep(50 * time.Second)
+				require.NoError(t, c.end(pc))
+				time.Sleep(30 * time.Second)
+				mu.Lock()
+				assert.Equal(t, append([]time.Duration{15, 30, 45}, c.then...), kept)
+				mu.Unlock()
+				leavesNothing(t, network, pc)
+			})
+		})
+	}
+}
+
 // A description whose context ends while the pool gathers stays, and so does the
 // gathering.
 func TestI13_DescriptionIsCancelled(t *testing.T) {
@@ -534,9 +586,9 @@ func TestSetConfigurationOfDataChannels(t *testing.T) {
 		require.False(t, a.GetConfiguration().AlwaysNegotiateDataChannels)
 		require.False(t, offersData())
 		require.NoError(t, a.SetConfiguration(Configuration{AlwaysNegotiateDataChannels: true}))
+		require.Equal(t, []string{"needed", "needed"}, needed.list())
 		negotiate(t, a, b)
 		connectPeers(t, a, b)
-		require.Equal(t, []string{"needed", "needed"}, needed.list())
 		require.NoError(t, a.SetConfiguration(Configuration{}))
 		require.True(t, offersData(), "they were negotiated")
 		channel, err := a.CreateDataChannel("chat", nil)
