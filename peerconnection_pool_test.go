@@ -111,16 +111,22 @@ func TestI13_PoolIsSilentUntilTheDescription(t *testing.T) {
 		took      time.Duration
 	}{
 		"nothing has answered": {
-			0, []string{"gathering", "host", "error of stuns:10.0.0.2"},
-			[]string{"srflx", "relay", "error of " + silentSTUN, "complete", "nil"}, 5 * time.Second,
+			0,
+			[]string{"gathering", "host", "error of stuns:10.0.0.2"},
+			[]string{"srflx", "relay", "error of " + silentSTUN, "complete", "nil"},
+			5 * time.Second,
 		},
 		"the half has": {
-			3 * way, []string{"gathering", "host", "error of stuns:10.0.0.2", "srflx"},
-			[]string{"relay", "error of " + silentSTUN, "complete", "nil"}, 5*time.Second - 3*way,
+			3 * way,
+			[]string{"gathering", "host", "error of stuns:10.0.0.2", "srflx"},
+			[]string{"relay", "error of " + silentSTUN, "complete", "nil"},
+			5*time.Second - 3*way,
 		},
 		"but one": {
-			time.Second, []string{"gathering", "host", "error of stuns:10.0.0.2", "srflx", "relay"},
-			[]string{"error of " + silentSTUN, "complete", "nil"}, 4 * time.Second,
+			time.Second,
+			[]string{"gathering", "host", "error of stuns:10.0.0.2", "srflx", "relay"},
+			[]string{"error of " + silentSTUN, "complete", "nil"},
+			4 * time.Second,
 		},
 		"all": {
 			time.Minute, []string{
@@ -426,19 +432,20 @@ func TestI13_PoolSizeChanges(t *testing.T) {
 // again, and the new ones are.
 func TestI13_ServersOfAPoolChange(t *testing.T) {
 	const other = "turn:10.0.0.2:3479"
-	for _, after := range []time.Duration{0, 10, 20, 25, 30, 40, 45, 1000, 60_000} {
-		t.Run(fmt.Sprint(int(after), " ms"), func(t *testing.T) {
+	for _, ms := range []int{0, 10, 20, 25, 30, 40, 45, 1000, 60_000} {
+		after := time.Duration(ms) * time.Millisecond
+		t.Run(after.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
 				network := testnet.Pair(t, testnet.Delay(10*time.Millisecond))
 				before, next := virtualTURN(t, network, virtualPort, nil), virtualTURN(t, network, virtualPort+1, nil)
 				pc, told := newPoolPeer(t, network, ofServers(t, 1, virtualURL, silentSTUN, "stuns:10.0.0.7"))
-				time.Sleep(after * time.Millisecond)
+				time.Sleep(after)
 				require.NoError(t, pc.SetConfiguration(ofServers(t, 1, other, silentSTUN)))
 				synctest.Wait()
 				results, err := pc.gatherer.GetServerResults()
 				require.NoError(t, err)
 				require.Len(t, results, 3)
-				assert.Equal(t, min(after*time.Millisecond, 5*time.Second), results[2].Duration, "it is not asked again")
+				assert.Equal(t, min(after, 5*time.Second), results[2].Duration, "it is not asked again")
 				time.Sleep(time.Minute)
 				assert.Zero(t, before.AllocationCount())
 				assert.Equal(t, 1, next.AllocationCount())
@@ -638,4 +645,3 @@ func TestI13_WithoutAPoolNothingBegins(t *testing.T) {
 		leavesNothing(t, network, pc)
 	})
 }
-
