@@ -90,7 +90,7 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 		}
 		pc.startLocked(p, &e)
 	}
-	e.rejected = p.set.sdp == SDPTypeAnswer && n.offersData() && n.dataRefused()
+	e.rejected = p.set.sdp == SDPTypeAnswer && n.wantsData && n.dataRefused()
 	e.candidates = n.readyCandidates()
 	pc.setSignalingLocked(to)
 

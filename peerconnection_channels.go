@@ -61,7 +61,7 @@ func (n *negotiation) wantsNegotiation() bool {
 	switch {
 	case n.restart:
 		return true
-	case !n.offersData():
+	case !n.wantsData:
 		return false
 	}
 	for _, s := range n.past() {

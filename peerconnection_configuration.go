@@ -123,8 +123,8 @@ func (c Configuration) gatherOptions() ICEGatherOptions {
 //     gathering begins; 0 drops what servers gave, and they are asked anew when
 //     the description is set. The sockets of host candidates stay. After it, 0
 //     stands for the value that there is.
-//   - AlwaysNegotiateDataChannels is taken as it is given, and makes a negotiation
-//     needed. false leaves channels that were made or negotiated as they are.
+//   - AlwaysNegotiateDataChannels, if true, has the next offer have data channels,
+//     and makes one needed.
 //
 // ICETransportPolicy has to be given as it is; other fields may be left zero.
 // Another value than the present one is [ErrInvalidModification].
@@ -153,8 +153,9 @@ func (pc *PeerConnection) SetConfiguration(configuration Configuration) error {
 	if !pc.negotiation.gathers {
 		pc.config.ICECandidatePoolSize = config.ICECandidatePoolSize
 	}
-	pc.config.AlwaysNegotiateDataChannels = config.AlwaysNegotiateDataChannels
-	pc.negotiation.alwaysData = config.AlwaysNegotiateDataChannels
+	if config.AlwaysNegotiateDataChannels {
+		pc.config.AlwaysNegotiateDataChannels, pc.negotiation.wantsData = true, true
+	}
 	pools := pc.config.ICECandidatePoolSize > 0
 	// After what descriptions before this call set off, and before what later ones
 	// do.

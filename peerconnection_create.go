@@ -74,7 +74,7 @@ func (pc *PeerConnection) create(op string, typ SDPType, c creation) (*descripti
 	}
 	var values *jsep.Description
 	if typ == SDPTypeOffer {
-		values = jsep.Offer(local, n.past(), n.offersData(), nil)
+		values = jsep.Offer(local, n.past(), n.wantsData, nil)
 	} else {
 		values, err = jsep.Answer(local, n.pendingRemote.values, pc.answeringSetupLocked(),
 			pc.transports.sctp != SCTPTransportStateClosed, nil)

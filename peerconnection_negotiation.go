@@ -19,8 +19,7 @@ type negotiation struct {
 	pendingLocal, pendingRemote *description
 	createdOffer, createdAnswer *description
 	session                     uint64            // of our o= lines
-	wantsData                   bool              // a channel was made
-	alwaysData                  bool              // data channels are offered without one
+	wantsData                   bool              // a channel was made, or is not waited for
 	needed, told, telling       bool              // a negotiation is needed, the program was told, it is in the handler
 	begun                       bool              // the transports of the bundle were started
 	setup                       jsep.Setup        // of our side in DTLS, once it is settled
@@ -48,14 +47,14 @@ func (d *description) copy() *SessionDescription {
 	return &text
 }
 
-func (n *negotiation) begin(ice ICEParameters, alwaysData bool) error {
+func (n *negotiation) begin(ice ICEParameters, wantsData bool) error {
 	var raw [8]byte
 	if _, err := rand.Read(raw[:]); err != nil {
 		return err
 	}
 	// 62 bits, as JSEP has it. https://www.rfc-editor.org/rfc/rfc9429#section-5.2.1
 	n.session = binary.BigEndian.Uint64(raw[:]) >> 2
-	n.state, n.ice, n.alwaysData = SignalingStateStable, ice, alwaysData
+	n.state, n.ice, n.wantsData = SignalingStateStable, ice, wantsData
 
 	return nil
 }
@@ -110,9 +109,6 @@ func liveData(d *jsep.Description) *jsep.Section {
 
 	return nil
 }
-
-// offersData tells whether an offer of ours has data channels.
-func (n *negotiation) offersData() bool { return n.wantsData || n.alwaysData }
 
 // fingerprintsOf are those of our certificate, as SDP has them.
 // https://www.rfc-editor.org/rfc/rfc8122#section-5

@@ -572,7 +572,7 @@ func TestI13_RefusedConfigurationChangesNothing(t *testing.T) {
 	})
 }
 
-// AlwaysNegotiateDataChannels is taken as it is given.
+// AlwaysNegotiateDataChannels takes effect with the next offer; left out it stays.
 func TestSetConfigurationOfDataChannels(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		a, b, network := peers(t)
@@ -585,25 +585,22 @@ func TestSetConfigurationOfDataChannels(t *testing.T) {
 			return strings.Contains(offer.SDP, "m=application")
 		}
 		require.False(t, offersData())
-		require.NoError(t, a.SetConfiguration(Configuration{AlwaysNegotiateDataChannels: true}))
-		require.True(t, a.GetConfiguration().AlwaysNegotiateDataChannels)
-		require.True(t, offersData())
-		require.Equal(t, []string{"needed"}, needed.list())
 		require.NoError(t, a.SetConfiguration(Configuration{}))
-		require.False(t, a.GetConfiguration().AlwaysNegotiateDataChannels)
 		require.False(t, offersData())
-		require.NoError(t, a.SetConfiguration(Configuration{AlwaysNegotiateDataChannels: true}))
-		require.Equal(t, []string{"needed", "needed"}, needed.list())
+		for _, config := range []Configuration{{AlwaysNegotiateDataChannels: true}, {}} {
+			require.NoError(t, a.SetConfiguration(config))
+			require.True(t, a.GetConfiguration().AlwaysNegotiateDataChannels)
+			require.True(t, offersData())
+			require.Equal(t, []string{"needed"}, needed.list())
+		}
 		negotiate(t, a, b)
 		connectPeers(t, a, b)
-		require.NoError(t, a.SetConfiguration(Configuration{}))
-		require.True(t, offersData(), "they were negotiated")
 		channel, err := a.CreateDataChannel("chat", nil)
 		require.NoError(t, err)
 		_, err = b.SCTP().AcceptDataChannel(t.Context())
 		require.NoError(t, err)
 		require.Equal(t, DataChannelStateOpen, channel.ReadyState())
-		require.Equal(t, []string{"needed", "needed"}, needed.list())
+		require.Equal(t, []string{"needed"}, needed.list())
 		requirePeersGone(t, network, a, b)
 	})
 }
