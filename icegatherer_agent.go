@@ -37,6 +37,7 @@ type iceAgent struct {
 	state   ICETransportState
 	pair    *ICECandidatePair // selected before the agent was the one in use
 	dropped atomic.Bool       // its restart was taken back
+	agreed  atomic.Bool       // both sides have described its restart
 	watched bool              // its consent is
 	expired bool              // and was not renewed
 }

@@ -25,7 +25,7 @@ type negotiation struct {
 	setup                       jsep.Setup        // of our side in DTLS, once it is settled
 	ice                         ICEParameters     // of our agent that is in use
 	peer                        jsep.Transport    // of the peer's that is
-	restart                     bool              // the program wants new ones
+	restart, again              bool              // the program wants new ones, and another time when it has those on offer
 	anew                        *iceAgent         // of a restart that is being negotiated
 	gathers, gathersAnew        bool              // gathering was started, of the two agents
 	candidates                  []remoteCandidate // that wait for the start
