@@ -43,7 +43,7 @@ var connectionHandlers = map[string]func(s *connectionScene, f func()){
 	"OnICECandidate": func(s *connectionScene, f func()) { s.a.OnICECandidate(func(*ICECandidate) { f() }) },
 	"OnICECandidateError": func(s *connectionScene, f func()) {
 		// A server that cannot be asked over TLS, which takes no time.
-		_ = s.a.gatherer.setServers("test", []ICEServer{{URLs: []string{"stuns:10.0.0.9"}}})
+		s.a.gatherer.urls, _ = serverURLs([]ICEServer{{URLs: []string{"stuns:10.0.0.9"}}})
 		s.a.OnICECandidateError(func(*ICECandidateError) { f() })
 	},
 	"OnNegotiationNeeded":   func(s *connectionScene, f func()) { s.a.OnNegotiationNeeded(f) },

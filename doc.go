@@ -287,6 +287,13 @@
 // socket stays for the answer, half a second at most, which Stop and Close do not
 // wait for. Run and Shutdown do.
 //
+// Pool. With Configuration.ICECandidatePoolSize, or that of ICEGatherOptions,
+// gathering begins with the connection or the gatherer, and nothing of it is told
+// before SetLocalDescription or Gather: what is there then is told at once. Until
+// then reflexive addresses and allocations are kept alive, and SetConfiguration can
+// change the servers, of which none that is gone is told. The pool is for the first
+// gathering alone, not for restarts.
+//
 // # Restart
 //
 // [ICETransport.Restart] looks for another path, as after a change of the network:
@@ -480,7 +487,8 @@
 //     the new one is there; pion: the agent closes its sockets at once, and what
 //     is never answered ends the connection.
 //   - A gatherer has its agent from the constructor on, and so has to be closed;
-//     pion: from Gather on.
+//     pion: from Gather on. With a pool size it gathers from then on, and Gather
+//     releases what it has found; pion: Gather begins, a PeerConnection releases.
 //   - STUN and TURN servers are asked beside the agent, under the gatherer's
 //     context, and their errors are told; pion: in the agent, which logs them,
 //     and whose checks wait for a TURN server that is silent.
@@ -509,6 +517,10 @@
 //   - OnNegotiationNeeded has a goroutine of its own and may wait for the
 //     connection; pion: it runs between operations.
 //   - OnSignalingStateChange is told closed, too.
+//   - ICECandidatePoolSize may be any, and another one takes effect until a local
+//     description is set; pion: 1 at most, and another is ignored. 0 drops what
+//     servers gave. New ICEServers count for a pool that is not told yet; pion: for
+//     what comes.
 //   - Plan B is refused.
 //
 // Handlers and messages:

@@ -35,7 +35,7 @@ var handlers = map[string]func(s *scene, f func()){
 	},
 	"ICEGatherer.OnLocalCandidateError": func(s *scene, f func()) {
 		// A server that cannot be asked over TLS, which takes no time.
-		_ = s.a.gatherer.setServers("test", []ICEServer{{URLs: []string{"stuns:10.0.0.9"}}})
+		s.a.gatherer.urls, _ = serverURLs([]ICEServer{{URLs: []string{"stuns:10.0.0.9"}}})
 		s.a.gatherer.OnLocalCandidateError(func(*ICECandidateError) { f() })
 	},
 	"ICETransport.OnConnectionStateChange": func(s *scene, f func()) {

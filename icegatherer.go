@@ -45,7 +45,8 @@ type ICEGatherer struct {
 }
 
 // NewICEGatherer makes a gatherer and its agent. Nothing is sent before
-// [ICEGatherer.Gather]. The options and the settings of the API are checked
+// [ICEGatherer.Gather], unless there is a pool: see
+// ICEGatherOptions.ICECandidatePoolSize. The options and the settings of the API are checked
 // here; if they are refused, nothing is left behind.
 func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 	const op = "ice new gatherer"
@@ -67,31 +68,36 @@ func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 	if _, err = g.newAgent(op, len(urls), false); err != nil {
 		return nil, err
 	}
+	if opts.ICECandidatePoolSize > 0 {
+		if err = g.fill(op); err != nil {
+			return nil, and(err, g.Close())
+		}
+	}
 
 	return g, nil
 }
 
-// setServers replaces the servers that gathering asks, when it begins.
-func (g *ICEGatherer) setServers(op string, servers []ICEServer) error {
+// checkServers refuses servers that configure cannot take.
+func (g *ICEGatherer) checkServers(op string, servers []ICEServer) ([]serverURL, error) {
 	urls, err := serverURLs(servers)
 	if err != nil {
-		return opError(op, err)
+		return nil, opError(op, err)
 	}
 	if g.settings.ICE.Lite && len(urls) > 0 {
-		return refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", len(urls))
+		return nil, refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", len(urls))
 	}
-	if cause := g.life.group.Cause(); cause != nil {
-		return opError(op, cause)
-	}
-	g.life.set(func() { g.urls = urls })
 
-	return nil
+	return urls, opError(op, g.life.group.Cause())
 }
 
 // Gather starts gathering and returns at once. Candidates are told to the
 // handler of OnLocalCandidate, nil after the last one, which is when every
 // server has answered or its time is over. A gatherer gathers once: use one of
 // the two, Gather or GatherContext.
+//
+// With ICEGatherOptions.ICECandidatePoolSize it has begun before: what was found,
+// and which servers have failed, is told now, in that order, and the rest as it
+// comes.
 //
 // It fails with [ErrInvalidState] when it has been called before, and when the
 // gatherer is closed.
@@ -137,8 +143,13 @@ func (g *ICEGatherer) gather(op string) (*iceAgent, error) {
 	state := g.life.state
 	ok := state == ICEGathererStateNew && g.life.moveLocked(ICEGathererStateGathering)
 	agent := g.newest
+	pooled := agent.gathering.pool != nil
 	g.life.mu.Unlock()
 	switch {
+	case ok && pooled:
+		g.pour(agent)
+
+		return agent, nil
 	case ok:
 		return agent, g.begin(op, agent)
 	case state == ICEGathererStateClosed:

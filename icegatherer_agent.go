@@ -44,6 +44,7 @@ type iceAgent struct {
 	state   ICETransportState
 	pair    *ICECandidatePair // selected before the agent was the one in use
 	dropped atomic.Bool       // its restart was taken back
+	agreed  atomic.Bool       // both sides have described its restart
 	watched bool              // its consent is
 	expired bool              // and was not renewed
 }
@@ -149,6 +150,7 @@ func (g *ICEGatherer) release(a, newest *iceAgent) {
 func (g *ICEGatherer) closeAgent(a *iceAgent) {
 	a.gathering.group.End(g.life.causeOr(ErrClosed))
 	_ = a.gathering.group.WaitTasks(context.Background())
+	g.drain(a)
 	if err := a.GracefulClose(); err != nil {
 		g.log.Warnf("closing the agent: %v", err)
 	}
@@ -163,10 +165,11 @@ func (g *ICEGatherer) onAgentCandidate(a *iceAgent, found ice.Candidate) {
 	} else {
 		_, ours = a.gathering.urls[found.ID()]
 	}
+	held := found != nil && !ours && a.holdLocked(pooled{candidate: found})
 	g.life.mu.Unlock()
 	// Those that we have made are told when the agent has taken them: its notifier may
 	// be late, and nil comes last.
-	if found != nil && !ours {
+	if found != nil && !ours && !held {
 		g.tell(a, found)
 	}
 }

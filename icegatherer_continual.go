@@ -77,7 +77,7 @@ func (g *ICEGatherer) look() {
 	if !changed {
 		return
 	}
-	questions := g.questionsTo(urls, fresh)
+	questions := g.questionsFrom(urls, fresh)
 	g.life.mu.Lock()
 	begun := g.newest == a && g.life.moveLocked(ICEGathererStateGathering)
 	if begun {

@@ -41,12 +41,15 @@ type question struct {
 
 	result ICEServerResult
 	from   net.Addr
+	server netip.AddrPort // that gave a reflexive address
 	begin  time.Time
 	over   bool
 	relay  *servergather.Relay
 	// quiet questions are asked over IPv6 beside IPv4: that a name has no such
 	// address is no error.
 	quiet bool
+	// cancel ends the question by itself, once it is asked.
+	cancel context.CancelCauseFunc
 }
 
 // questioning is what an agent's candidates come from. The lock of the
@@ -58,6 +61,7 @@ type questioning struct {
 	questions []*question
 	left      int               // questions of the round, and host candidates
 	urls      map[string]string // of the servers that gave candidates, by their IDs; of host candidates of ours empty
+	pool      *pool             // which counts in left; nil if what is found may be told
 }
 
 func newQuestioning() questioning {
@@ -73,21 +77,19 @@ func (q *questioning) begin(questions []*question) {
 	q.questions, q.left = append(q.questions, questions...), len(questions)+1
 }
 
-// begin has an agent gather, and the servers asked. The state is gathering.
-//
-//nolint:contextcheck,nolintlint // gathering has a context of its own, which GatherContext ends
+// begin has an agent gather, and the servers asked. The state is gathering, or the
+// agent has a pool.
 func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 	g.life.mu.Lock()
 	urls := g.urls
 	g.life.mu.Unlock()
 	g.watch(a)
-	locals, err := g.filteredAddresses()
-	if err != nil {
-		g.log.Warnf("the interfaces cannot be read: %v", err)
-	}
-	questions := g.questionsTo(urls, locals)
+	questions := g.questionsTo(urls)
 	g.life.mu.Lock()
 	a.gathering.begin(questions)
+	if a.gathering.pool != nil {
+		a.gathering.left++
+	}
 	g.life.mu.Unlock()
 	if err := a.GatherCandidates(); err != nil {
 		g.complete() // never left at gathering
@@ -99,14 +101,24 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 	return nil
 }
 
-// askAll asks servers, some at a time.
+// askAll asks servers beside its caller, some at a time.
+//
+//nolint:contextcheck,nolintlint // gathering has a context of its own, which GatherContext ends
 func (g *ICEGatherer) askAll(a *iceAgent, questions []*question) {
 	client, turns := g.serverClient(), make(chan struct{}, maxQuestions)
 	g.life.mu.Lock()
-	ctx := a.gathering.round
+	round := a.gathering.round
 	g.life.mu.Unlock()
 	for _, q := range questions {
+		ctx, cancel := context.WithCancelCause(round)
+		g.life.set(func() {
+			q.cancel = cancel
+			if q.over { // it was forgotten before it was asked
+				cancel(errServerGone)
+			}
+		})
 		a.gathering.group.Go(func() {
+			defer cancel(nil)
 			select {
 			case turns <- struct{}{}:
 				g.answered(a, q, g.ask(ctx, client, a, q))
@@ -118,9 +130,21 @@ func (g *ICEGatherer) askAll(a *iceAgent, questions []*question) {
 	}
 }
 
-// questionsTo are the questions to servers from local addresses, in the order of
-// the URLs.
-func (g *ICEGatherer) questionsTo(urls []serverURL, locals []localAddress) []*question {
+// questionsTo are the questions to servers, in the order of the URLs.
+func (g *ICEGatherer) questionsTo(urls []serverURL) []*question {
+	if len(urls) == 0 {
+		return nil
+	}
+	locals, err := g.filteredAddresses()
+	if err != nil {
+		g.log.Warnf("the interfaces cannot be read: %v", err)
+	}
+
+	return g.questionsFrom(urls, locals)
+}
+
+// questionsFrom are those from local addresses.
+func (g *ICEGatherer) questionsFrom(urls []serverURL, locals []localAddress) []*question {
 	families := g.udpFamilies()
 	reflexive := g.policy != ICETransportPolicyRelay && !g.settings.ICE.replacesReflexive()
 	var all []*question
@@ -274,6 +298,7 @@ func (g *ICEGatherer) request(q *question) *servergather.Request {
 		Credentials: g.settings.ICE.TURNCredentials,
 		At:          func(step servergather.Step) { note(func() { q.result.Step = ICEGatherStep(step) }) },
 		From:        func(addr net.Addr) { note(func() { q.from = addr }) },
+		To:          func(server netip.AddrPort) { note(func() { q.server = server }) },
 	}
 }
 
@@ -312,7 +337,7 @@ func (g *ICEGatherer) isHost(a *iceAgent, address netip.AddrPort) bool {
 	return slices.ContainsFunc(a.local, func(c ICECandidate) bool {
 		return c.Typ == ICECandidateTypeHost && c.Protocol == ICEProtocolUDP &&
 			c.Port == address.Port() && c.Address == address.Addr().String()
-	})
+	}) || a.holdsHostLocked(address)
 }
 
 func (g *ICEGatherer) askRelay(
@@ -359,12 +384,18 @@ func (g *ICEGatherer) askRelay(
 func (g *ICEGatherer) addFromServer(a *iceAgent, q *question, candidate ice.Candidate, conn net.PacketConn) error {
 	g.life.mu.Lock()
 	over := q.over
+	held := false
 	if !over {
 		a.gathering.urls[candidate.ID()] = q.url.text
+		held = a.holdLocked(pooled{candidate: candidate, question: q, conn: conn})
+		g.keepAliveLocked(a)
 	}
 	g.life.mu.Unlock()
-	if over {
+	switch {
+	case over:
 		return errRoundOver
+	case held:
+		return nil
 	}
 	if err := a.AddVirtualCandidate(candidate, conn); err != nil {
 		return g.closedError(err)
@@ -390,21 +421,34 @@ func (g *ICEGatherer) answered(a *iceAgent, q *question, err error) {
 
 // overLocked ends a question, and tells its error.
 func (g *ICEGatherer) overLocked(a *iceAgent, q *question, err error) {
-	q.over = true
+	q.over, q.cancel = true, nil
 	q.result.Duration = time.Since(q.begin)
 	if err == nil {
 		return
 	}
+	failed := g.failedLocked(q, err)
+	var name *net.DNSError
+	if q.quiet && errors.As(err, &name) && name.IsNotFound {
+		return
+	}
+	if !a.holdLocked(pooled{question: q, failed: failed}) {
+		g.postErrorLocked(a, failed)
+	}
+}
+
+// failedLocked notes why a question has brought nothing.
+func (g *ICEGatherer) failedLocked(q *question, err error) *ICECandidateError {
 	from := q.from
 	if g.settings.ICE.MulticastDNSMode == ice.MulticastDNSModeQueryAndGather || g.policy != ICETransportPolicyAll {
 		from = nil // no address of ours is to be seen
 	}
 	failed := newCandidateError(&q.result, from, err)
 	q.result.Err = failed
-	var name *net.DNSError
-	if q.quiet && errors.As(err, &name) && name.IsNotFound {
-		return
-	}
+
+	return failed
+}
+
+func (g *ICEGatherer) postErrorLocked(a *iceAgent, failed *ICECandidateError) {
 	if g.newest == a && g.life.state == ICEGathererStateGathering {
 		g.life.events.Post(g.life.group, func() { call(g.life, &g.onError, failed) })
 	}

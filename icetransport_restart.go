@@ -103,12 +103,21 @@ func (t *ICETransport) SetRemoteParameters(params ICEParameters) error {
 	if err := params.validate(); err != nil {
 		return opError(op, err)
 	}
+
+	return t.setRemoteParameters(op, nil, params)
+}
+
+// setRemoteParameters is SetRemoteParameters for the agent of a certain restart, or
+// of whichever there is.
+func (t *ICETransport) setRemoteParameters(op string, of *iceAgent, params ICEParameters) error {
 	t.life.mu.Lock()
 	agent := t.next
 	var err error
 	switch {
 	case t.life.group.Cause() != nil:
 		err = refuse(op, ErrInvalidState, "transport has ended: %w", t.life.group.Cause())
+	case of != nil && agent != of:
+		err = refuse(op, ErrInvalidState, "%w", errReplaced)
 	case agent == nil || agent.started:
 		err = refuse(op, ErrInvalidState, "no restart waits for parameters")
 	case t.mux == nil:
@@ -184,7 +193,7 @@ func (t *ICETransport) prepareRestart(op string, reuse bool) (*iceAgent, error) 
 	t.life.mu.Lock()
 	before := t.next
 	ended := t.life.group.Cause() != nil
-	reuse = reuse && before != nil && !before.started && !before.dropped.Load()
+	reuse = reuse && before != nil && !before.started && !before.dropped.Load() && !before.agreed.Load()
 	if !ended && !reuse {
 		t.next, t.early = agent, nil
 	}

@@ -100,6 +100,11 @@ func (t *ICETransport) report() (TransportStats, agentStats) {
 		stats.PacketsSent += packetsSent(former.Agent)
 	}
 	told := readAgent(seen.agent)
+	if t.gatherer.holdsAny(seen.of) {
+		told.candidates = slices.DeleteFunc(told.candidates, func(c ICECandidateStats) bool {
+			return c.Type == StatsTypeLocalCandidate
+		})
+	}
 	t.gatherer.nameServers(seen.of, told.candidates)
 	for _, pair := range told.pairs {
 		stats.PacketsSent += pair.PacketsSent

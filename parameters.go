@@ -274,8 +274,9 @@ type ICEGatherOptions struct {
 	ICEServers []ICEServer
 	// ICEGatherPolicy says which candidates to gather.
 	ICEGatherPolicy ICEGatherPolicy
-	// ICECandidatePoolSize is how many agents gather ahead of need. It is kept
-	// for PeerConnection and has no effect yet.
+	// ICECandidatePoolSize, if above 0, has gathering begin with the gatherer. Its
+	// state is new until Gather or GatherContext, and nothing is told before: these
+	// release what was found. There is one agent, so that all sizes are alike.
 	ICECandidatePoolSize uint8
 }
 

@@ -61,7 +61,8 @@ func NewPeerConnection(configuration Configuration) (*PeerConnection, error) {
 }
 
 // NewPeerConnection makes a connection. Nothing is sent before a local
-// description is set. After an error nothing is left behind.
+// description is set, unless Configuration.ICECandidatePoolSize has it gather
+// ahead. After an error nothing is left behind.
 //
 // Errors: [ErrInvalidArgument] for a configuration that contradicts itself,
 // with the reason that an ICE server was refused; [ErrCertificateExpired].

@@ -34,6 +34,7 @@ type effects struct {
 	drop       *iceAgent         // of a restart that was taken back
 	anew       *iceAgent         // of a restart, to gather
 	restart    *ICEParameters    // of the peer, with which that begins
+	restarted  *iceAgent         // which does
 	start      *remoteParameters // transports, nil if all run or have no path
 	first      bool              // that of all of them
 	controls   bool              // our role in ICE
@@ -73,6 +74,9 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 		n.pendingLocal, n.pendingRemote = nil, nil
 		n.createdOffer, n.createdAnswer = nil, nil
 		n.needed = false
+		if !p.starts { // all is rejected, and a restart with it
+			n.rejectRestart(&e)
+		}
 	case SDPTypeUnknown:
 	}
 	if n.pendingRemote != p.at.pendingRemote {
@@ -80,6 +84,9 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 	}
 	if p.set.local && p.description != nil {
 		n.gatherLocked(p.values, &e)
+		if n.anew.has(p.values) {
+			p.agent = n.anew
+		}
 	}
 	if !p.set.local && p.description != nil {
 		n.take(p.candidates, pc.api.settings.ICE.MaxRemoteCandidates)

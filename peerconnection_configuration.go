@@ -27,8 +27,14 @@ type Configuration struct {
 	// Certificates are those of DTLS, of which the first is used. If empty, one
 	// is generated.
 	Certificates []Certificate `json:"certificates,omitempty"`
-	// ICECandidatePoolSize is how many agents gather ahead of need. It is kept
-	// for pion programs and has no effect yet.
+	// ICECandidatePoolSize, if above 0, has gathering begin with the connection
+	// instead of with the first local description. Nothing is told of it before:
+	// states, candidates, errors of servers and descriptions are as without. The
+	// description finds what there is then, which takes no time. There is always
+	// one transport, so that 1 and 255 are alike. What was found holds sockets and
+	// allocations of TURN servers until the connection is closed; a restart of ICE
+	// gathers as without a pool.
+	// https://www.rfc-editor.org/rfc/rfc9429#section-3.5.4
 	ICECandidatePoolSize uint8 `json:"iceCandidatePoolSize,omitempty"`
 	// SDPSemantics has to be unified plan, with or without fallback.
 	SDPSemantics SDPSemantics `json:"sdpSemantics,omitempty"`
@@ -106,8 +112,20 @@ func (c Configuration) gatherOptions() ICEGatherOptions {
 	}
 }
 
-// SetConfiguration changes the ICE servers. They count for the gathering that
-// comes: of a connection that has a local description, that is a restart.
+// SetConfiguration changes what may change, at one instant: another call sees all
+// of it or nothing.
+//
+//   - ICEServers count for the gathering that comes: of a connection that has a
+//     local description, that is a restart. Before, with a pool, candidates of
+//     servers that are not there any more are dropped, with their allocations,
+//     and new servers are asked at once.
+//   - ICECandidatePoolSize may change until a local description is set. Above 0
+//     gathering begins; 0 drops what servers gave, and they are asked anew when
+//     the description is set. The sockets of host candidates stay. After it, 0
+//     stands for the value that there is.
+//   - AlwaysNegotiateDataChannels, if true, has the next offer have data channels,
+//     and makes one needed.
+//
 // ICETransportPolicy has to be given as it is; other fields may be left zero.
 // Another value than the present one is [ErrInvalidModification].
 // https://www.w3.org/TR/webrtc/#set-the-configuration
@@ -120,13 +138,45 @@ func (pc *PeerConnection) SetConfiguration(configuration Configuration) error {
 	if err := config.validate(time.Now()); err != nil {
 		return opError(op, err)
 	}
-	present := pc.GetConfiguration()
+	urls, unusable := pc.gatherer.checkServers(op, config.servers())
 	pc.life.mu.Lock()
-	ended := pc.ended
-	described := pc.negotiation.local() != nil
-	pc.life.mu.Unlock()
+	defer pc.life.mu.Unlock()
+	switch field := pc.unchangeableLocked(config); {
+	case field != "":
+		return refuse(op, ErrInvalidModification, "%s cannot change", field)
+	case pc.ended:
+		return pc.closedError(op)
+	case unusable != nil:
+		return unusable
+	}
+	pc.config.ICEServers = config.ICEServers
+	if !pc.negotiation.gathers {
+		pc.config.ICECandidatePoolSize = config.ICECandidatePoolSize
+	}
+	if config.AlwaysNegotiateDataChannels {
+		pc.config.AlwaysNegotiateDataChannels, pc.negotiation.wantsData = true, true
+	}
+	pools := pc.config.ICECandidatePoolSize > 0
+	// After what descriptions before this call set off, and before what later ones
+	// do.
+	done := pc.life.group.Busy()
+	pc.work.Post(nil, func() {
+		defer done()
+		if err := pc.gatherer.configure(op, urls, pools); err != nil {
+			pc.log.Warnf("gathering ahead: %v", err)
+		}
+	})
+	pc.checkNeededLocked()
+
+	return nil
+}
+
+// unchangeableLocked names the first field that would change and cannot, if there
+// is one.
+func (pc *PeerConnection) unchangeableLocked(config Configuration) string {
+	present := pc.config
 	sameCertificates := len(config.Certificates) == 0 ||
-		slices.EqualFunc(config.Certificates, present.Certificates, Certificate.Equals)
+		slices.EqualFunc(config.Certificates, pc.dtls.certificates, Certificate.Equals)
 	for _, rule := range []struct {
 		field   string
 		changed bool
@@ -136,25 +186,17 @@ func (pc *PeerConnection) SetConfiguration(configuration Configuration) error {
 		{"RTCPMuxPolicy", config.RTCPMuxPolicy != 0 && config.RTCPMuxPolicy != present.RTCPMuxPolicy},
 		{
 			"ICECandidatePoolSize",
-			described && config.ICECandidatePoolSize != 0 && config.ICECandidatePoolSize != present.ICECandidatePoolSize,
+			pc.negotiation.gathers && config.ICECandidatePoolSize != 0 &&
+				config.ICECandidatePoolSize != present.ICECandidatePoolSize,
 		},
 		{"ICETransportPolicy", config.ICETransportPolicy != present.ICETransportPolicy},
 	} {
 		if rule.changed {
-			return refuse(op, ErrInvalidModification, "%s cannot change", rule.field)
+			return rule.field
 		}
 	}
-	if ended {
-		return pc.closedError(op)
-	}
-	if err := pc.gatherer.setServers(op, config.servers()); err != nil {
-		return err
-	}
-	pc.life.mu.Lock()
-	defer pc.life.mu.Unlock()
-	pc.config.ICEServers = config.ICEServers
 
-	return nil
+	return ""
 }
 
 // closedError is the error of a call on a connection that has ended.

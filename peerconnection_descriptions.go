@@ -1,6 +1,9 @@
 package webrtc
 
-import "context"
+import (
+	"context"
+	"errors"
+)
 
 // SetLocalDescription applies a description that CreateOffer or CreateAnswer
 // has made: gathering starts, and with an answer the transports do. It does not
@@ -13,7 +16,7 @@ import "context"
 // description; [ErrInvalidModification] if it is another than the one created.
 // Nothing has changed then.
 func (pc *PeerConnection) SetLocalDescription(desc SessionDescription) error {
-	_, err := pc.set(context.Background(), setLocalOp, desc, pc.prepareLocal)
+	_, _, err := pc.set(context.Background(), setLocalOp, desc, pc.prepareLocal)
 
 	return err
 }
@@ -21,9 +24,10 @@ func (pc *PeerConnection) SetLocalDescription(desc SessionDescription) error {
 // SetLocalDescriptionContext is SetLocalDescription, and waits until gathering
 // is complete: LocalDescription has all candidates then, and none has to be
 // signaled by itself. If ctx ends first, the description stays, and gathering
-// goes on.
+// goes on. If it restarts ICE, and is taken back or rejected before that, the error
+// is [ErrInvalidState].
 func (pc *PeerConnection) SetLocalDescriptionContext(ctx context.Context, desc SessionDescription) error {
-	applied, err := pc.set(ctx, setLocalOp, desc, pc.prepareLocal)
+	p, applied, err := pc.set(ctx, setLocalOp, desc, pc.prepareLocal)
 	if err != nil {
 		return err
 	}
@@ -31,6 +35,9 @@ func (pc *PeerConnection) SetLocalDescriptionContext(ctx context.Context, desc S
 		return err
 	}
 	_, err = pc.gatherer.life.await(ctx, setLocalOp, ICEGathererStateComplete)
+	if err == nil && p.agent != nil && p.agent.dropped.Load() {
+		err = refuse(setLocalOp, ErrInvalidState, "%w", errGivenUp)
+	}
 
 	return err
 }
@@ -46,7 +53,7 @@ func (pc *PeerConnection) SetLocalDescriptionContext(ctx context.Context, desc S
 // that the transports refuse; [ErrInvalidState] if the signaling state does not
 // allow it. Nothing has changed then.
 func (pc *PeerConnection) SetRemoteDescription(desc SessionDescription) error {
-	_, err := pc.set(context.Background(), setRemoteOp, desc, pc.prepareRemote)
+	_, _, err := pc.set(context.Background(), setRemoteOp, desc, pc.prepareRemote)
 
 	return err
 }
@@ -56,13 +63,15 @@ func (pc *PeerConnection) SetRemoteDescription(desc SessionDescription) error {
 // it asks for have been started. Its error tells what of this failed. If ctx
 // ends first, the description stays.
 func (pc *PeerConnection) SetRemoteDescriptionContext(ctx context.Context, desc SessionDescription) error {
-	applied, err := pc.set(ctx, setRemoteOp, desc, pc.prepareRemote)
+	_, applied, err := pc.set(ctx, setRemoteOp, desc, pc.prepareRemote)
 	if err != nil {
 		return err
 	}
 
 	return awaitApplied(ctx, setRemoteOp, applied)
 }
+
+var errGivenUp = errors.New("the restart was given up before it had its candidates")
 
 const (
 	setLocalOp  = "peerconnection set local description"
@@ -73,23 +82,23 @@ const (
 // error.
 func (pc *PeerConnection) set(
 	ctx context.Context, op string, desc SessionDescription, prepare func(desc SessionDescription) (*prepared, error),
-) (applied <-chan error, err error) {
+) (p *prepared, applied <-chan error, err error) {
 	if err := pc.alive().usable(op); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if ctx == nil {
-		return nil, refuse(op, ErrInvalidArgument, "nil context")
+		return nil, nil, refuse(op, ErrInvalidArgument, "nil context")
 	}
 	for {
 		p, err := prepare(desc)
 		switch {
 		case err != nil:
-			return nil, err
+			return nil, nil, err
 		case ctx.Err() != nil:
-			return nil, opError(op, contextError(ctx))
+			return nil, nil, opError(op, contextError(ctx))
 		}
 		if applied, ok := pc.apply(p); ok { //nolint:contextcheck // what it starts lives with the connection
-			return applied, nil
+			return p, applied, nil
 		}
 		// Another call was faster. What the description means now, and whether
 		// it is allowed, has to be looked at again.

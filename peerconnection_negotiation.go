@@ -19,13 +19,13 @@ type negotiation struct {
 	pendingLocal, pendingRemote *description
 	createdOffer, createdAnswer *description
 	session                     uint64            // of our o= lines
-	wantsData                   bool              // a channel was made
+	wantsData                   bool              // a channel was made, or is not waited for
 	needed, told, telling       bool              // a negotiation is needed, the program was told, it is in the handler
 	begun                       bool              // the transports of the bundle were started
 	setup                       jsep.Setup        // of our side in DTLS, once it is settled
 	ice                         ICEParameters     // of our agent that is in use
 	peer                        jsep.Transport    // of the peer's that is
-	restart                     bool              // the program wants new ones
+	restart, again              bool              // the program wants new ones, and another time when it has those on offer
 	anew                        *iceAgent         // of a restart that is being negotiated
 	gathers, gathersAnew        bool              // gathering was started, of the two agents
 	candidates                  []remoteCandidate // that wait for the start

@@ -17,6 +17,7 @@ type prepared struct {
 
 	at     position // where the negotiation was when it was looked at
 	set    descriptionSet
+	agent  *iceAgent        // of a restart, whose credentials it has
 	starts bool             // an answer that has a path: the transports may have to be started
 	remote remoteParameters // with which, the peer's
 

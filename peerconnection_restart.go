@@ -8,14 +8,17 @@ import "github.com/ctxrtc/webrtc/internal/jsep"
 // changes nothing. OnSelectedCandidatePairChange of the ICE transport tells when the
 // new path is in use; Connect does not wait for it while the old one is connected.
 // A connection that has failed can be mended by it for 30 s, see
-// ICESettings.FailedGrace. Before the connection has begun to connect it has no
+// ICESettings.FailedGrace. While the offer of a restart waits for its answer it asks
+// for another one after it. Before the connection has begun to connect it has no
 // effect. OfferOptions.ICERestart does the same for one offer.
 // https://www.w3.org/TR/webrtc/#dom-rtcpeerconnection-restartice
 func (pc *PeerConnection) RestartICE() {
 	pc.alive().set(func() {
 		n := &pc.negotiation
 		if n.begun && n.state != SignalingStateClosed {
-			n.restart = true
+			// What is on offer already was asked for before: these are to be
+			// replaced, too.
+			n.restart, n.again = true, n.pendingLocal != nil && n.anew.has(n.pendingLocal.values)
 			pc.checkNeededLocked()
 		}
 	})
@@ -54,8 +57,14 @@ func (pc *PeerConnection) credentials(op string, typ SDPType, restart bool) (ICE
 func (n *negotiation) isOurs(values *jsep.Description) bool {
 	path, _, _, ok := values.Path()
 
-	return !ok || path.UsernameFragment == n.ice.UsernameFragment ||
-		n.anew != nil && path.UsernameFragment == n.anew.params.UsernameFragment
+	return !ok || path.UsernameFragment == n.ice.UsernameFragment || n.anew.has(values)
+}
+
+// has tells whether a description of ours has the credentials of an agent.
+func (a *iceAgent) has(values *jsep.Description) bool {
+	path, _, _, ok := values.Path()
+
+	return ok && a != nil && path.UsernameFragment == a.params.UsernameFragment
 }
 
 // gatherLocked starts gathering for a description of ours, once for each agent.
@@ -63,8 +72,7 @@ func (n *negotiation) gatherLocked(values *jsep.Description, e *effects) {
 	if !n.gathers {
 		n.gathers, e.gather = true, true
 	}
-	path, _, _, ok := values.Path()
-	if ok && n.anew != nil && !n.gathersAnew && path.UsernameFragment == n.anew.params.UsernameFragment {
+	if !n.gathersAnew && n.anew.has(values) {
 		n.gathersAnew, e.anew = true, n.anew
 	}
 }
@@ -75,22 +83,29 @@ func (n *negotiation) giveUpRestart(e *effects) {
 		return
 	}
 	n.anew.dropped.Store(true) // and is not used again, before it is closed
-	e.drop, n.anew, n.gathersAnew = n.anew, nil, false
+	e.drop, n.anew, n.gathersAnew, n.again = n.anew, nil, false, false
 	n.createdOffer, n.createdAnswer = nil, nil
+}
+
+// rejectRestart is for an answer that leaves nothing to restart. It is not asked for
+// again, unless the program has.
+func (n *negotiation) rejectRestart(e *effects) {
+	if n.anew.has(n.local().values) {
+		n.restart = n.again
+	}
+	n.giveUpRestart(e)
 }
 
 // restartLocked begins a restart that both sides have described.
 func (n *negotiation) restartLocked(p *prepared, e *effects) {
-	path, _, _, ok := p.values.Path()
-	if ok && !p.set.local {
-		path, _, _, ok = n.local().values.Path()
-	}
-	if !ok || n.anew == nil || path.UsernameFragment != n.anew.params.UsernameFragment {
+	if !n.anew.has(n.local().values) {
 		return
 	}
 	remote := p.remote.ice
-	e.restart = &remote
-	n.ice, n.anew, n.restart = n.anew.params, nil, false
+	e.restart, e.restarted = &remote, n.anew
+	n.anew.agreed.Store(true) // a restart after it has an agent of its own
+	n.ice, n.anew = n.anew.params, nil
+	n.restart, n.again = n.again, false
 	n.peer.UsernameFragment, n.peer.Password = remote.UsernameFragment, remote.Password
 }
 

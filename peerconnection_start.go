@@ -24,7 +24,12 @@ func (pc *PeerConnection) perform(e effects) error {
 		err = pc.gatherer.gatherAnew("peerconnection restart", e.anew)
 	}
 	if e.restart != nil {
-		err = and(err, pc.ice.SetRemoteParameters(*e.restart))
+		begun := pc.ice.setRemoteParameters("peerconnection restart", e.restarted, *e.restart)
+		if errors.Is(begun, errReplaced) { // by an offer that was created meanwhile
+			pc.log.Debugf("applying a description: %v", begun)
+			begun = nil
+		}
+		err = and(err, begun)
 	}
 	if e.gather {
 		err = and(err, pc.gatherer.Gather())

@@ -27,6 +27,7 @@ func (c *Client) Reflexive(ctx context.Context, r *Request) (net.PacketConn, net
 	if err != nil {
 		return nil, netip.AddrPort{}, err
 	}
+	r.To(server)
 	r.At(Listen)
 	conn, err := c.Listen(r.Network, r.Local)
 	if err != nil {
@@ -47,6 +48,20 @@ func (c *Client) Reflexive(ctx context.Context, r *Request) (net.PacketConn, net
 	}
 
 	return conn, mapped, nil
+}
+
+// KeepAlive sends what keeps an address alive that Reflexive has found, while its
+// socket is idle. An indication has no answer, which nobody would read.
+// https://www.rfc-editor.org/rfc/rfc8445#section-5.1.1.4
+func KeepAlive(conn net.PacketConn, server netip.AddrPort) error {
+	indication, err := stun.Build(stun.TransactionID,
+		stun.NewType(stun.MethodBinding, stun.ClassIndication), stun.Fingerprint)
+	if err != nil {
+		return err
+	}
+	_, err = conn.WriteTo(indication.Raw, net.UDPAddrFromAddrPort(server))
+
+	return err
 }
 
 // bind sends the request until it is answered, or the socket is closed. What is

@@ -75,9 +75,10 @@ type Request struct {
 	RelayIPv6 bool
 
 	// At is told every step when it begins, From the local address once it is
-	// known. Both must not block.
+	// known, To the server's for a reflexive one. They must not block.
 	At   func(Step)
 	From func(net.Addr)
+	To   func(netip.AddrPort)
 }
 
 // ResponseError is a server's refusal.
