@@ -10,6 +10,8 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/stun/v4"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
 
 // iceAgent is one agent of a gatherer with what belongs to it. There is one, and
@@ -21,6 +23,7 @@ type iceAgent struct {
 
 	params  ICEParameters // which do not change
 	remotes *remoteLimits
+	names   *lifecycle.Group // of the lookups of the peer's names
 
 	// check tells the transport of an authenticated connectivity check. It
 	// runs in the agent's loop.
@@ -48,7 +51,9 @@ func (g *ICEGatherer) newAgent(op string, servers int, anew bool) (*iceAgent, er
 	if err != nil {
 		return nil, opError(op, err)
 	}
-	a := &iceAgent{remotes: newRemoteLimits(&g.settings.ICE), gathering: newQuestioning()}
+	a := &iceAgent{
+		remotes: newRemoteLimits(&g.settings.ICE), names: lifecycle.NewGroup(), gathering: newQuestioning(),
+	}
 	options = append(options,
 		ice.WithRemoteIPFilter(a.remotes.accept),
 		ice.WithBindingRequestHandler(g.onBindingRequest(a)))
@@ -135,13 +140,18 @@ func (g *ICEGatherer) release(a, newest *iceAgent) {
 }
 
 // closeAgent waits for the agent's goroutines, and before that for the questions
-// to servers, which heed their context. Those of them that run code of ours never
-// wait for anything but a lock that guards fields.
+// to servers and of names, which heed their context. Those of them that run code of
+// ours never wait for anything but a lock that guards fields.
 //
 //nolint:contextcheck,nolintlint // the wait has an end of its own
 func (g *ICEGatherer) closeAgent(a *iceAgent) {
-	a.gathering.group.End(g.life.causeOr(ErrClosed))
-	_ = a.gathering.group.WaitTasks(context.Background())
+	groups := []*lifecycle.Group{a.gathering.group, a.names}
+	for _, group := range groups {
+		group.End(g.life.causeOr(ErrClosed))
+	}
+	for _, group := range groups {
+		_ = group.WaitTasks(context.Background())
+	}
 	if err := a.GracefulClose(); err != nil {
 		g.log.Warnf("closing the agent: %v", err)
 	}
