@@ -17,8 +17,8 @@ import (
 
 // Config is how a resolver reaches those that answer.
 type Config struct {
-	// Net makes the sockets of the multicast groups, which have to be the
-	// machine's.
+	// Net makes the sockets of the multicast groups, each a *net.UDPConn. With
+	// others no name is found.
 	Net transport.Net
 
 	// IPv4 and IPv6 are the families to ask for. One is enough.
@@ -37,6 +37,7 @@ type Config struct {
 var (
 	errNoInterface = errors.New("no interface to ask on")
 	errNoGroup     = errors.New("no interface takes part in multicast")
+	errForeign     = errors.New("the socket of the program's network is no *net.UDPConn")
 )
 
 // The groups, and the port of multicast DNS.
@@ -88,7 +89,7 @@ func (c Config) open() (*connected, error) {
 	var usable []net.Interface
 	var errs []error
 	if c.IPv4 {
-		if socket, err := c.Net.ListenUDP("udp4", group4); err != nil {
+		if socket, err := c.listen("udp4", group4); err != nil {
 			errs = append(errs, err)
 		} else {
 			four = ipv4.NewPacketConn(socket)
@@ -96,7 +97,7 @@ func (c Config) open() (*connected, error) {
 		}
 	}
 	if c.IPv6 {
-		if socket, err := c.Net.ListenUDP("udp6", group6); err != nil {
+		if socket, err := c.listen("udp6", group6); err != nil {
 			errs = append(errs, err)
 		} else {
 			six = ipv6.NewPacketConn(socket)
@@ -131,6 +132,22 @@ func (c Config) open() (*connected, error) {
 	}
 
 	return &connected{conn, c, seen}, nil
+}
+
+// listen opens the socket of a family. The module needs those of the machine:
+// over a virtual one, or one in a type of the program's, it would read in vain, and
+// without pause.
+func (c Config) listen(network string, group *net.UDPAddr) (*net.UDPConn, error) {
+	conn, err := c.Net.ListenUDP(network, group)
+	if err != nil {
+		return nil, err
+	}
+	socket, ok := conn.(*net.UDPConn)
+	if !ok {
+		return nil, errors.Join(errForeign, conn.Close())
+	}
+
+	return socket, nil
 }
 
 // member is a socket that takes part in a group on some interfaces.

@@ -30,8 +30,8 @@ const (
 	// maxQueries is how many names are asked for at once, and maxOfUser how
 	// many of these for one user: a peer with names that nobody answers to
 	// must not keep those of all others waiting.
-	maxQueries = 64
-	maxOfUser  = 16
+	maxQueries = 128
+	maxOfUser  = 8
 )
 
 var (
