@@ -300,7 +300,7 @@
 //
 // All gatherers of an [API], those of its PeerConnections too, share the sockets
 // for that. They are opened at the first name, and closed when the last gatherer
-// that had one ends. At most 8 names of a gatherer, 128 of all, are asked for at a
+// that had one ends. 8 names of a transport at most, 128 of all, are asked for at a
 // time, and a name once at a time. ICESettings.MulticastDNSMode turns this off, or
 // hides our addresses as well.
 //

@@ -23,7 +23,7 @@ type iceAgent struct {
 
 	params  ICEParameters // which do not change
 	remotes *remoteLimits
-	names   *lifecycle.Group // of the lookups of the peer's names
+	names   *lifecycle.Group // of the tasks that look the peer's names up
 
 	// check tells the transport of an authenticated connectivity check. It
 	// runs in the agent's loop.
@@ -32,6 +32,8 @@ type iceAgent struct {
 	// The lock of the gatherer's life guards both.
 	local     []ICECandidate
 	gathering questioning
+	named     []ICECandidate // of the peer's, that are not looked up yet
+	lookups   int            // that are under way
 
 	// The lock of the transport's life guards what that knows of the agent.
 	remote  ICEParameters // of the peer's agent, once it is started

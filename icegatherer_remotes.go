@@ -80,6 +80,11 @@ func (g *ICEGatherer) addRemotes(op string, a *iceAgent, candidates []ICECandida
 	return nil
 }
 
+// maxLookups is how many names an agent has looked up at once. They are taken in
+// the order they came in, so that a peer's names which nobody answers to hold up
+// those that it has added after them, and no one else's.
+const maxLookups = 8
+
 // addNamed finds the address of a candidate with a name, which has its place
 // already, and gives it to the agent then. A name that nobody answers to, or
 // whose address is refused, is no error of anybody's.
@@ -89,7 +94,31 @@ func (g *ICEGatherer) addNamed(a *iceAgent, candidate ICECandidate) {
 
 		return
 	}
-	a.names.Go(func() {
+	g.life.mu.Lock()
+	a.named = append(a.named, candidate)
+	another := a.lookups < maxLookups
+	if another {
+		a.lookups++
+	}
+	g.life.mu.Unlock()
+	if another {
+		a.names.Go(func() { g.lookUp(a) })
+	}
+}
+
+// lookUp looks up the names that wait, one after the other.
+func (g *ICEGatherer) lookUp(a *iceAgent) {
+	for {
+		g.life.mu.Lock()
+		if len(a.named) == 0 {
+			a.lookups--
+			g.life.mu.Unlock()
+
+			return
+		}
+		candidate := a.named[0]
+		a.named = a.named[1:]
+		g.life.mu.Unlock()
 		addr, err := g.names.Lookup(a.names.Context(), candidate.Address)
 		if err == nil {
 			err = a.addResolved(candidate, addr.Unmap())
@@ -97,7 +126,7 @@ func (g *ICEGatherer) addNamed(a *iceAgent, candidate ICECandidate) {
 		if err != nil {
 			g.log.Debugf("remote candidate %s is not used: %v", candidate.Address, err)
 		}
-	})
+	}
 }
 
 // addResolved adds a candidate whose name has an address.

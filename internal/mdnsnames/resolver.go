@@ -27,11 +27,8 @@ const (
 	// meantime, since any of them, or the answer, may be lost.
 	queryTime = 10 * time.Second
 
-	// maxQueries is how many names are asked for at once, and maxOfUser how
-	// many of these for one user: a peer with names that nobody answers to
-	// must not keep those of all others waiting.
+	// maxQueries is how many names are asked for at once.
 	maxQueries = 128
-	maxOfUser  = 8
 )
 
 var (
@@ -100,8 +97,7 @@ type User struct {
 	tasks    *lifecycle.Group
 
 	// The resolver's lock guards these.
-	turns chan struct{} // made with the first name
-	ended bool
+	asked, ended bool
 }
 
 // User makes one. tasks runs what opens sockets, which may block for as long as
@@ -114,7 +110,7 @@ func (r *Resolver) User(tasks *lifecycle.Group) *User { return &User{resolver: r
 func (u *User) End() {
 	r := u.resolver
 	r.mu.Lock()
-	if !u.ended && u.turns != nil {
+	if u.asked && !u.ended {
 		r.users--
 	}
 	u.ended = true
@@ -142,19 +138,18 @@ func (r *Resolver) dropLocked() querier {
 
 // Lookup returns an address that somebody gives for a name: the first answer
 // counts. It takes 10 s at most from when it is the name's turn, and returns
-// at once when ctx ends.
+// at once when ctx ends. 128 names are asked for at once: a user has to leave
+// some to others.
 func (u *User) Lookup(ctx context.Context, name string) (netip.Addr, error) {
 	if !valid(name) {
 		return netip.Addr{}, errNoName
 	}
-	turns, err := u.begin()
-	if err != nil {
+	if err := u.begin(); err != nil {
 		return netip.Addr{}, err
 	}
-	if err = take(ctx, turns); err != nil {
-		return netip.Addr{}, err
+	if ctx.Err() != nil {
+		return netip.Addr{}, context.Cause(ctx)
 	}
-	defer func() { <-turns }()
 
 	return u.ask(ctx, strings.ToLower(name))
 }
@@ -169,32 +164,19 @@ func valid(name string) bool {
 }
 
 // begin counts the user as one that has asked.
-func (u *User) begin() (turns chan struct{}, err error) {
+func (u *User) begin() error {
 	r := u.resolver
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if u.ended {
-		return nil, errEnded
+		return errEnded
 	}
-	if u.turns == nil {
-		u.turns = make(chan struct{}, maxOfUser)
+	if !u.asked {
+		u.asked = true
 		r.users++
 	}
 
-	return u.turns, nil
-}
-
-// take waits for a turn.
-func take(ctx context.Context, turns chan struct{}) error {
-	if ctx.Err() != nil { // also if there is one
-		return context.Cause(ctx)
-	}
-	select {
-	case turns <- struct{}{}:
-		return nil
-	case <-ctx.Done():
-		return context.Cause(ctx)
-	}
+	return nil
 }
 
 // ask has a name asked for once at a time. The first who wants it asks, on its
@@ -233,10 +215,12 @@ func (u *User) ask(ctx context.Context, name string) (netip.Addr, error) {
 // question asks the network.
 func (u *User) question(ctx context.Context, name string) (netip.Addr, error) {
 	r := u.resolver
-	if err := take(ctx, r.turns); err != nil {
-		return netip.Addr{}, err
+	select {
+	case r.turns <- struct{}{}:
+		defer func() { <-r.turns }()
+	case <-ctx.Done():
+		return netip.Addr{}, context.Cause(ctx)
 	}
-	defer func() { <-r.turns }()
 	ctx, cancel := context.WithTimeoutCause(ctx, queryTime, errSilent)
 	defer cancel()
 	r.count(1)
