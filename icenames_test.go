@@ -374,6 +374,70 @@ func TestI7_AddressesBehindNamesAreRefused(t *testing.T) {
 	})
 }
 
+// listed is a network with some interfaces.
+type listed struct {
+	transport.Net
+
+	interfaces []*transport.Interface
+}
+
+func (n listed) Interfaces() ([]*transport.Interface, error) { return n.interfaces, nil }
+
+// Names are asked for where candidates are gathered, and nowhere else.
+func TestI10_WhereNamesAreAskedFor(t *testing.T) {
+	iface := func(index int, name string, flags net.Flags, addresses ...string) *transport.Interface {
+		i := transport.NewInterface(net.Interface{Index: index, MTU: 1500, Name: name, Flags: flags})
+		for _, address := range addresses {
+			ip, network, err := net.ParseCIDR(address)
+			require.NoError(t, err)
+			i.AddAddress(&net.IPNet{IP: ip, Mask: network.Mask})
+		}
+
+		return i
+	}
+	network := listed{interfaces: []*transport.Interface{
+		iface(1, "lo", net.FlagUp|net.FlagLoopback, "127.0.0.1/8", "::1/128"),
+		iface(2, "eth0", net.FlagUp, "192.0.2.1/24"),
+		iface(3, "eth1", net.FlagUp, "10.0.0.1/24", "fe80::1/64"),
+		iface(4, "down", 0, "192.0.2.2/24"),
+		iface(5, "bare", net.FlagUp),
+	}}
+	for name, row := range map[string]struct {
+		settings         ICESettings
+		names            []string
+		noIPv4, withIPv6 bool
+	}{
+		"by default":    {names: []string{"eth0", "eth1"}, withIPv6: true},
+		"with loopback": {settings: ICESettings{IncludeLoopback: true}, names: []string{"lo", "eth0", "eth1"}, withIPv6: true},
+		"an interface": {
+			settings: ICESettings{IncludeLoopback: true, InterfaceFilter: func(name string) bool { return name == "lo" }},
+			names:    []string{"lo"}, withIPv6: true,
+		},
+		"addresses": {
+			settings: ICESettings{IPFilter: func(ip net.IP) bool { return ip.IsPrivate() }},
+			names:    []string{"eth1"}, withIPv6: true,
+		},
+		"nothing":  {settings: ICESettings{InterfaceFilter: func(string) bool { return false }}, withIPv6: true},
+		"IPv4":     {settings: ICESettings{NetworkTypes: []NetworkType{NetworkTypeUDP4}}, names: []string{"eth0", "eth1"}},
+		"TCP IPv6": {settings: ICESettings{NetworkTypes: []NetworkType{NetworkTypeTCP6}}, names: []string{"eth0", "eth1"}, noIPv4: true, withIPv6: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings := SettingEngine{ICE: row.settings, Net: network}
+			config := settings.resolved().namesConfig()
+			interfaces, err := config.Interfaces()
+			require.NoError(t, err)
+			var names []string
+			for _, i := range interfaces {
+				names = append(names, i.Name)
+			}
+			require.Equal(t, row.names, names)
+			require.Equal(t, !row.noIPv4, config.IPv4)
+			require.Equal(t, row.withIPv6, config.IPv6)
+			require.Equal(t, row.settings.IncludeLoopback, config.IncludeLoopback)
+		})
+	}
+}
+
 // A passive TCP candidate with a name is not dialled either.
 func TestI7_ANameIsNotDialled(t *testing.T) {
 	bubble(t, func(t *testing.T) {

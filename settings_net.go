@@ -110,12 +110,8 @@ func (e *SettingEngine) namesConfig() mdnsnames.Config {
 		Interfaces: e.multicastInterfaces, LoggerFactory: e.loggerFactory(),
 	}
 	for _, t := range e.ICE.NetworkTypes {
-		switch t {
-		case NetworkTypeUDP4, NetworkTypeTCP4:
-			config.IPv4 = true
-		case NetworkTypeUDP6, NetworkTypeTCP6:
-			config.IPv6 = true
-		}
+		config.IPv4 = config.IPv4 || t == NetworkTypeUDP4 || t == NetworkTypeTCP4
+		config.IPv6 = config.IPv6 || t == NetworkTypeUDP6 || t == NetworkTypeTCP6
 	}
 
 	return config
