@@ -1,5 +1,7 @@
 package webrtc
 
+import "github.com/ctxrtc/webrtc/internal/mdnsnames"
+
 // API makes transports that share settings. Make one with NewAPI; the zero API
 // is refused by every constructor. It may be used by any number of goroutines.
 type API struct {
@@ -10,6 +12,9 @@ type API struct {
 	// settings are our own copy, with every default filled in. They never
 	// change. They are nil in an API that NewAPI did not make.
 	settings *SettingEngine
+
+	// names finds the addresses behind .local names, for all that the API makes.
+	names *mdnsnames.Resolver
 
 	// err is what is wrong with the settings. NewAPI has no error to return;
 	// the constructors do.
@@ -30,6 +35,7 @@ func NewAPI(options ...func(*API)) *API {
 	}
 	a.err = a.given.validate()
 	a.settings = a.given.resolved()
+	a.names = mdnsnames.New(a.settings.namesConfig())
 	a.given = nil
 
 	return a

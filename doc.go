@@ -294,6 +294,23 @@
 // change the servers, of which none that is gone is told. The pool is for the first
 // gathering alone, not for restarts.
 //
+// # Names of the peer
+//
+// Browsers hide the addresses of their host candidates behind names that end in
+// .local, for which they answer by multicast DNS on the link. Such a remote
+// candidate takes its place among ICESettings.MaxRemoteCandidates at once. Its
+// name is then asked for on the interfaces that candidates are gathered on, for
+// 10 s, and the first address that comes back goes to the agent that the candidate
+// was for, if the settings do not refuse it. What is not found is logged at debug,
+// and no call waits for it. The agent's end, by Stop or because its restart was
+// dropped, ends its lookups.
+//
+// All gatherers of an [API], those of its PeerConnections too, share the sockets
+// for that. They are opened at the first name, and closed when the last gatherer
+// that had one ends. 8 names of a transport at most, 128 of all, are asked for at a
+// time, and a name once at a time. ICESettings.MulticastDNSMode turns this off, or
+// hides our addresses as well.
+//
 // # Restart
 //
 // [ICETransport.Restart] looks for another path, as after a change of the network:
@@ -410,7 +427,8 @@
 // # Security
 //
 // By default a connection uses addresses only that were signaled or that an
-// authenticated check has revealed; mDNS is off; the peer's certificate is
+// authenticated check has revealed, and for .local names that were signaled
+// those that somebody on the link answers with; the peer's certificate is
 // required, and has to match a signaled fingerprint of SHA-256 or stronger
 // before any data is delivered; forged or malformed packets are dropped and end
 // nothing; and every queue and count that a peer can make grow has a limit in
@@ -551,8 +569,9 @@
 //     TCP candidates that we would have to dial are ignored until
 //     ICESettings.EnableActiveTCP; 64 candidates and 100 pairs are the most.
 //     SetRemoteCandidates adds all or none.
-//   - mDNS is off until SetICEMulticastDNSMode asks for it; pion: remote .local
-//     names are resolved.
+//   - Remote .local names are resolved by sockets that all gatherers of an API
+//     share, opened at the first name; pion: each agent opens its own at once. A
+//     Net whose UDP sockets are not *net.UDPConn resolves none.
 //   - Fingerprints by md5 and sha-1 do not count, the strongest algorithm that
 //     is understood decides, and others are skipped; pion: any that matches
 //     suffices, and an unknown one before it is an error.

@@ -10,6 +10,7 @@ import (
 	"github.com/pion/logging"
 
 	"github.com/ctxrtc/webrtc/internal/lifecycle"
+	"github.com/ctxrtc/webrtc/internal/mdnsnames"
 )
 
 // ICEGatherer gathers the local candidates of one [ICETransport]: on the
@@ -32,6 +33,7 @@ type ICEGatherer struct {
 	settings *SettingEngine
 	policy   ICEGatherPolicy
 	log      logging.LeveledLogger
+	names    *mdnsnames.User
 
 	// Guarded by life.mu.
 	urls        []serverURL
@@ -65,6 +67,7 @@ func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 		urls:     urls,
 		log:      api.settings.loggerFactory().NewLogger("ortc"),
 	}
+	g.names = api.names.User(g.life.group)
 	if _, err = g.newAgent(op, len(urls), false); err != nil {
 		return nil, err
 	}
@@ -257,6 +260,7 @@ func (g *ICEGatherer) end(cause error) {
 		for _, a := range agents {
 			g.closeAgent(a)
 		}
+		g.names.End()
 	})
 }
 

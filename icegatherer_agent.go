@@ -11,6 +11,8 @@ import (
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/stun/v4"
+
+	"github.com/ctxrtc/webrtc/internal/lifecycle"
 )
 
 // iceAgent is one agent of a gatherer with what belongs to it. There is one, and
@@ -22,15 +24,18 @@ type iceAgent struct {
 
 	params  ICEParameters // which do not change
 	remotes *remoteLimits
+	names   *lifecycle.Group // of the tasks that look the peer's names up
 
 	// check tells the transport of an authenticated connectivity check. It
 	// runs in the agent's loop.
 	check atomic.Pointer[func(message *stun.Message, pair *ice.CandidatePair)]
 
-	// The lock of the gatherer's life guards both.
+	// The lock of the gatherer's life guards these.
 	local     []ICECandidate
 	gathering questioning
 	addresses addresses
+	named     []ICECandidate // of the peer's, that are not looked up yet
+	lookups   int            // that are under way
 
 	// lost are the local addresses that are gone, pending is what waits to run in
 	// the agent's loop.
@@ -56,7 +61,9 @@ func (g *ICEGatherer) newAgent(op string, servers int, anew bool) (*iceAgent, er
 	if err != nil {
 		return nil, opError(op, err)
 	}
-	a := &iceAgent{remotes: newRemoteLimits(&g.settings.ICE), gathering: newQuestioning()}
+	a := &iceAgent{
+		remotes: newRemoteLimits(&g.settings.ICE), names: lifecycle.NewGroup(), gathering: newQuestioning(),
+	}
 	options = append(options,
 		ice.WithRemoteIPFilter(a.acceptRemote),
 		ice.WithBindingRequestHandler(g.onBindingRequest(a)))
@@ -143,13 +150,18 @@ func (g *ICEGatherer) release(a, newest *iceAgent) {
 }
 
 // closeAgent waits for the agent's goroutines, and before that for the questions
-// to servers, which heed their context. Those of them that run code of ours never
-// wait for anything but a lock that guards fields.
+// to servers and of names, which heed their context. Those of them that run code of
+// ours never wait for anything but a lock that guards fields.
 //
 //nolint:contextcheck,nolintlint // the wait has an end of its own
 func (g *ICEGatherer) closeAgent(a *iceAgent) {
-	a.gathering.group.End(g.life.causeOr(ErrClosed))
-	_ = a.gathering.group.WaitTasks(context.Background())
+	groups := []*lifecycle.Group{a.gathering.group, a.names}
+	for _, group := range groups {
+		group.End(g.life.causeOr(ErrClosed))
+	}
+	for _, group := range groups {
+		_ = group.WaitTasks(context.Background())
+	}
 	g.drain(a)
 	if err := a.GracefulClose(); err != nil {
 		g.log.Warnf("closing the agent: %v", err)

@@ -22,9 +22,6 @@ type remoteLimits struct {
 	reserved map[string]int      // by address: signaled, and not asked for by the agent yet
 }
 
-// unresolved is the address of a name in remoteLimits.reserved.
-const unresolved = ""
-
 func newRemoteLimits(settings *ICESettings) *remoteLimits {
 	return &remoteLimits{
 		settings: settings,
@@ -58,19 +55,20 @@ func (r *remoteLimits) leftLocked() int {
 }
 
 // reserve takes places for signaled candidates, for all or for none. It
-// returns those that were not signaled before. A name counts like an address:
-// resolving it is work that a peer can cause too.
+// returns those that were not signaled before. A name counts like an address,
+// and from now on, whether it has one or not: finding out is work that a peer can
+// cause too.
 func (r *remoteLimits) reserve(candidates []ice.Candidate) (fresh []ice.Candidate, ok bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	places := make(map[string]string, len(candidates)) // candidate to address
+	places := make(map[string]string, len(candidates)) // candidate to address, of a name none yet
 	for _, c := range candidates {
 		key := fmt.Sprint(c.Type(), c.NetworkType(), c.TCPType(), c.Address(), c.Port())
 		_, again := places[key]
 		if _, known := r.signaled[key]; known || again {
 			continue
 		}
-		places[key] = unresolved
+		places[key] = ""
 		if ip := net.ParseIP(c.Address()); ip != nil {
 			places[key] = string(ip.To16())
 		}
@@ -82,10 +80,20 @@ func (r *remoteLimits) reserve(candidates []ice.Candidate) (fresh []ice.Candidat
 	r.total += len(fresh)
 	for key, address := range places {
 		r.signaled[key] = struct{}{}
-		r.reserved[address]++
+		if address != "" {
+			r.reserved[address]++
+		}
 	}
 
 	return fresh, true
+}
+
+// resolved tells the address of a name that has a place, before the agent gets
+// it.
+func (r *remoteLimits) resolved(ip net.IP) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.reserved[string(ip.To16())]++
 }
 
 // refusal is why an address may not be a peer's, nil if it may.
@@ -116,15 +124,14 @@ func (r *remoteLimits) accept(ip net.IP) bool {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	for _, address := range []string{string(ip.To16()), unresolved} {
-		switch n := r.reserved[address]; n {
-		case 0:
-			continue
-		case 1:
-			delete(r.reserved, address)
-		default:
-			r.reserved[address] = n - 1
-		}
+	address := string(ip.To16())
+	switch n := r.reserved[address]; {
+	case n == 1:
+		delete(r.reserved, address)
+
+		return true
+	case n > 1:
+		r.reserved[address] = n - 1
 
 		return true
 	}

@@ -84,9 +84,18 @@ type ICESettings struct {
 	ReadBufferSize  int
 	WriteBufferSize int
 
-	// MulticastDNSMode lets the ICE agent resolve remote .local names, or
-	// hide local addresses behind them: then no candidate is told that shows
-	// one, also if mDNS cannot be had. If zero, it is disabled.
+	// MulticastDNSMode tells what .local names are used for. If zero, the
+	// addresses of remote candidates that have such names are asked for on the
+	// networks of the interfaces that candidates are gathered on, by sockets
+	// that all gatherers of an API share. They are opened at the first name and
+	// closed when the last gatherer that had one ends. A name has 10 s; one that
+	// nobody answers to, or whose address is refused, is not used, and keeps its
+	// place among MaxRemoteCandidates. ice.MulticastDNSModeQueryOnly is the same.
+	//
+	// ice.MulticastDNSModeQueryAndGather also hides local addresses behind a
+	// name, which each gatherer answers to with sockets of its own: then no
+	// candidate is told that shows an address, also if mDNS cannot be had.
+	// ice.MulticastDNSModeDisabled ignores remote names.
 	MulticastDNSMode ice.MulticastDNSMode
 
 	// MulticastDNSHostName is the name to hide local addresses behind: one
@@ -325,6 +334,16 @@ func (s *ICESettings) loopbackRemotesAllowed() bool {
 	return s.AllowLoopbackRemote || s.IncludeLoopback
 }
 
+// agentMulticastDNS is what the agent does. It answers to its own name at most:
+// with names of the peer's it would open sockets of its own, needed or not.
+func (s *ICESettings) agentMulticastDNS() ice.MulticastDNSMode {
+	if s.MulticastDNSMode == ice.MulticastDNSModeQueryAndGather {
+		return s.MulticastDNSMode
+	}
+
+	return ice.MulticastDNSModeDisabled
+}
+
 // iceAgentOptions are the options for an agent beside which so many servers are
 // asked; it knows none itself. The settings must be resolved and valid. Left to
 // the caller are the handler of binding requests and the limits of the peer's
@@ -358,7 +377,7 @@ func (e *SettingEngine) iceAgentOptions(servers int, policy ICETransportPolicy) 
 		ice.WithICELite(s.Lite),
 		ice.WithCandidateTypes(slices.Clone(candidateTypes)),
 		ice.WithNetworkTypes(toICENetworks(s.NetworkTypes)),
-		ice.WithMulticastDNSMode(cmp.Or(s.MulticastDNSMode, ice.MulticastDNSModeDisabled)),
+		ice.WithMulticastDNSMode(s.agentMulticastDNS()),
 		ice.WithPortRange(s.PortMin, s.PortMax),
 		ice.WithLocalCredentials(s.UsernameFragment, s.Password),
 		ice.WithInterfaceFilter(s.InterfaceFilter),

@@ -2,9 +2,12 @@ package webrtc
 
 import (
 	"net"
+	"slices"
 
 	"github.com/pion/transport/v5"
 	"github.com/pion/transport/v5/stdnet"
+
+	"github.com/ctxrtc/webrtc/internal/mdnsnames"
 )
 
 // network is the network for the agent's sockets: the program's own or the
@@ -98,4 +101,48 @@ func (n *bufferedNet) setBuffers(conn any) {
 	if c, ok := conn.(interface{ SetWriteBuffer(bytes int) error }); ok && n.write > 0 {
 		_ = c.SetWriteBuffer(n.write)
 	}
+}
+
+// namesConfig is how the peers' .local names are asked for.
+func (e *SettingEngine) namesConfig() mdnsnames.Config {
+	config := mdnsnames.Config{
+		Net: e.network(), IncludeLoopback: e.ICE.IncludeLoopback,
+		Interfaces: e.multicastInterfaces, LoggerFactory: e.loggerFactory(),
+	}
+	for _, t := range e.ICE.NetworkTypes {
+		config.IPv4 = config.IPv4 || t == NetworkTypeUDP4 || t == NetworkTypeTCP4
+		config.IPv6 = config.IPv6 || t == NetworkTypeUDP6 || t == NetworkTypeTCP6
+	}
+
+	return config
+}
+
+// multicastInterfaces are those that candidates are gathered on: names of the
+// peer are not asked for on others.
+func (e *SettingEngine) multicastInterfaces() ([]*transport.Interface, error) {
+	s := &e.ICE
+	all, err := e.network().Interfaces()
+	if err != nil {
+		return nil, err
+	}
+	var found []*transport.Interface
+	for _, iface := range all {
+		if iface.Flags&net.FlagUp == 0 || (iface.Flags&net.FlagLoopback != 0 && !s.IncludeLoopback) ||
+			(s.InterfaceFilter != nil && !s.InterfaceFilter(iface.Name)) {
+			continue
+		}
+		addrs, err := iface.Addrs()
+		if err != nil {
+			continue // it may have gone meanwhile
+		}
+		if slices.ContainsFunc(addrs, func(a net.Addr) bool {
+			ip := interfaceIP(a)
+
+			return ip.IsValid() && (s.IPFilter == nil || s.IPFilter(ip.AsSlice()))
+		}) {
+			found = append(found, iface)
+		}
+	}
+
+	return found, nil
 }

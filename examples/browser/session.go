@@ -103,9 +103,9 @@ func newConnection(loopback bool) (*webrtc.PeerConnection, error) {
 		logs.DefaultLogLevel = logging.LogLevelDisabled // what goes wrong comes back as an error
 	}
 	settings := webrtc.SettingEngine{LoggerFactory: logs}
-	// Browsers hide their addresses behind names that we do not look up. Our
-	// checks reveal the address all the same, as one of a peer-reflexive
-	// candidate, and there is no better one to wait for.
+	// Browsers hide their addresses behind names, which not every network
+	// answers to. Their checks reveal the address all the same, as one of a
+	// peer-reflexive candidate, and there is no better one to wait for.
 	settings.ICE.PrflxAcceptanceMinWait = -1
 	if loopback {
 		settings.ICE.IncludeLoopback = true
