@@ -254,7 +254,11 @@ func TestL11_SilentResolver(t *testing.T) {
 		},
 		"context": func(t *testing.T, a *stack, entered chan struct{}) {
 			ctx, cancel := context.WithCancel(t.Context())
-			go func() { <-entered; cancel() }() //nolint:nlreturn // short
+			go func() {
+				<-entered
+				synctest.Wait() // all are being asked
+				cancel()
+			}()
 			_, err := a.gatherer.GatherContext(ctx)
 			require.ErrorIs(t, err, context.Canceled)
 			require.ErrorContains(t, err, "turn:name.example: resolve")
