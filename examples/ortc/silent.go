@@ -20,7 +20,7 @@ const (
 
 	// lateness is how late a start may return on a machine that has other
 	// things to do.
-	lateness = 250 * time.Millisecond
+	lateness = time.Second
 )
 
 var errNoAnswer = fmt.Errorf("the peer has not answered within %v", patience)
@@ -99,9 +99,9 @@ func startAlone(
 		}
 	}
 
+	begin := time.Now() // before the time of the context begins
 	bounded, stop := context.WithTimeoutCause(ctx, patience, errNoAnswer)
 	defer stop()
-	begin := time.Now()
 	err = start(here, bounded)
 
 	return time.Since(begin), err
