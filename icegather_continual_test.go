@@ -122,6 +122,7 @@ func movedWithin(t *testing.T, limit time.Duration, a, b *stack, from, to *DataC
 	t.Helper()
 	begin := time.Now()
 	address := move()
+	require.NoError(t, from.SendTextContext(context.Background(), "lost on the old path"))
 	for {
 		own, err := a.ice.GetSelectedCandidatePair()
 		require.NoError(t, err)
@@ -133,6 +134,10 @@ func movedWithin(t *testing.T, limit time.Duration, a, b *stack, from, to *DataC
 		require.Less(t, time.Since(begin), limit)
 		time.Sleep(50 * time.Millisecond)
 	}
+	// It does not wait for the timer of SCTP, which has grown meanwhile.
+	m, err := to.ReceiveContext(limited(t, 300*time.Millisecond))
+	require.NoError(t, err)
+	require.Equal(t, "lost on the old path", string(m.Data))
 	exchange(t, from, to)
 	exchange(t, to, from)
 }

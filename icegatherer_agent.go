@@ -48,6 +48,7 @@ type iceAgent struct {
 	conn    *ice.Conn
 	state   ICETransportState
 	pair    *ICECandidatePair // selected before the agent was the one in use
+	paired  bool              // one has been selected
 	dropped atomic.Bool       // its restart was taken back
 	agreed  atomic.Bool       // both sides have described its restart
 	watched bool              // its consent is

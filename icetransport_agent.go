@@ -185,10 +185,15 @@ func (t *ICETransport) onAgentPair(agent *iceAgent, local, remote ice.Candidate)
 	}
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()
+	again := agent.paired
+	agent.paired = true
 	switch {
 	case t.life.state == ICETransportStateClosed:
 	case agent == t.agent:
 		t.postPairLocked(pair)
+		if again && t.carrier != nil { // the pair before may have lost what went last
+			t.life.group.Go(t.carrier.Repeat)
+		}
 	case agent == t.next:
 		agent.pair = pair // told when the agent is the one in use
 	}
