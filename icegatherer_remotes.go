@@ -107,6 +107,8 @@ func (g *ICEGatherer) addNamed(a *iceAgent, candidate ICECandidate) {
 }
 
 // lookUp looks up the names that wait, one after the other.
+//
+//nolint:contextcheck,nolintlint // the agent has a context of its own
 func (g *ICEGatherer) lookUp(a *iceAgent) {
 	for {
 		g.life.mu.Lock()
