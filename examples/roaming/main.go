@@ -18,6 +18,7 @@ import (
 type options struct {
 	size  int64
 	moves int
+	way   string // restart or continual
 }
 
 const (
@@ -26,6 +27,9 @@ const (
 	maxSize      = 16 << 30
 	defaultMoves = 5
 	maxMoves     = 100
+
+	wayRestart   = "restart"
+	wayContinual = "continual"
 )
 
 func main() {
@@ -37,16 +41,19 @@ func main() {
 	}.Main(os.Args[1:]))
 }
 
-const usage = `usage: roaming [-size SIZE] [-moves N]
+const usage = `usage: roaming [-size SIZE] [-moves N] [-way restart|continual]
 
   -size SIZE  how much is sent, at least 4MiB (default ` + defaultSize + `)
   -moves N    how often the sender's network changes meanwhile, 0 to 100 (default 5)
+  -way WAY    restart: ICE restarts on the new network, which takes signaling (default)
+              continual: ICE finds the new network by itself, without
 `
 
 func (o *options) flags(flags *flag.FlagSet) (check func() error) {
 	var size string
 	flags.StringVar(&size, "size", defaultSize, "")
 	flags.IntVar(&o.moves, "moves", defaultMoves, "")
+	flags.StringVar(&o.way, "way", wayRestart, "")
 
 	return func() (err error) {
 		if o.size, err = screen.ParseSize(size); err != nil {
@@ -57,6 +64,8 @@ func (o *options) flags(flags *flag.FlagSet) (check func() error) {
 			return errors.New("-size is from 4MiB to 16GiB")
 		case o.moves < 0 || o.moves > maxMoves:
 			return fmt.Errorf("-moves is a number from 0 to %d", maxMoves)
+		case o.way != wayRestart && o.way != wayContinual:
+			return errors.New("-way is restart or continual")
 		}
 
 		return nil

@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"net"
-	"sync"
 	"sync/atomic"
 	"syscall"
 
@@ -16,9 +15,7 @@ import (
 type network struct {
 	transport.Net // all that has nothing to do with addresses
 
-	mu      sync.Mutex
-	address net.IP // nil: no network
-	sockets []*socket
+	address atomic.Pointer[net.IP] // nil: no network
 }
 
 func newNetwork() (*network, error) {
@@ -44,75 +41,66 @@ func checkAddress(ip net.IP) error {
 	return conn.Close()
 }
 
-// leave takes the network away, without a word to anybody: the sockets neither
+// leave takes the network away, without a word to anybody: its sockets neither
 // send nor receive any more.
-func (n *network) leave() {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.address = nil
-	for _, s := range n.sockets {
-		s.dead.Store(true)
-	}
-	n.sockets = nil
-}
+func (n *network) leave() { n.address.Store(nil) }
 
-// join gives the machine another one.
-func (n *network) join(address net.IP) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	n.address = address
+// join gives the machine another one, or one that it was on before, whose sockets
+// work again then.
+func (n *network) join(address net.IP) { n.address.Store(&address) }
+
+func (n *network) isAt(ip net.IP) bool {
+	address := n.address.Load()
+
+	return address != nil && address.Equal(ip)
 }
 
 // Interfaces is where ICE looks for addresses, each time it gathers.
 func (n *network) Interfaces() ([]*transport.Interface, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if n.address == nil {
+	address := n.address.Load()
+	if address == nil {
 		return nil, nil
 	}
 	wifi := transport.NewInterface(net.Interface{
 		Index: 1, MTU: 1500, Name: "network", Flags: net.FlagUp | net.FlagLoopback,
 	})
-	wifi.AddAddress(&net.IPNet{IP: n.address, Mask: net.CIDRMask(8, 32)})
+	wifi.AddAddress(&net.IPNet{IP: *address, Mask: net.CIDRMask(8, 32)})
 
 	return []*transport.Interface{wifi}, nil
 }
 
 // ListenUDP is how ICE opens the sockets of its host candidates.
 func (n *network) ListenUDP(family string, address *net.UDPAddr) (transport.UDPConn, error) {
-	n.mu.Lock()
-	defer n.mu.Unlock()
-	if address == nil || !address.IP.Equal(n.address) {
+	if address == nil || !n.isAt(address.IP) {
 		return nil, &net.OpError{Op: "listen", Net: family, Err: syscall.EADDRNOTAVAIL}
 	}
 	conn, err := n.Net.ListenUDP(family, address)
 	if err != nil {
 		return nil, err
 	}
-	s := &socket{UDPConn: conn}
-	n.sockets = append(n.sockets, s)
 
-	return s, nil
+	return &socket{UDPConn: conn, network: n, ip: address.IP}, nil
 }
 
-// socket belongs to one network. When that is gone it is dead, and not closed.
+// socket belongs to one network. While that is gone it is dead, and not closed.
 type socket struct {
 	transport.UDPConn
 
-	dead atomic.Bool
+	network *network
+	ip      net.IP
 }
 
 func (s *socket) ReadFrom(p []byte) (n int, from net.Addr, err error) {
 	for {
 		n, from, err = s.UDPConn.ReadFrom(p)
-		if err != nil || !s.dead.Load() {
+		if err != nil || s.network.isAt(s.ip) {
 			return n, from, err
 		}
 	}
 }
 
 func (s *socket) WriteTo(p []byte, to net.Addr) (int, error) {
-	if s.dead.Load() {
+	if !s.network.isAt(s.ip) {
 		return 0, &net.OpError{Op: "write", Net: "udp", Addr: to, Err: syscall.ENETUNREACH}
 	}
 

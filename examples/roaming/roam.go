@@ -46,6 +46,7 @@ func roam(ctx context.Context, out *screen.Screen, opts *options) error {
 type journey struct {
 	out     *screen.Screen
 	network *network
+	way     string
 
 	traveller, home *webrtc.PeerConnection
 
@@ -61,7 +62,7 @@ func transferAndMove(ctx context.Context, out *screen.Screen, opts *options) (er
 			err = peer.CauseOr(ctx, err)
 		}
 	}()
-	j, err := newJourney(out)
+	j, err := newJourney(out, opts.way)
 	if err != nil {
 		return err
 	}
@@ -118,9 +119,9 @@ func transferAndMove(ctx context.Context, out *screen.Screen, opts *options) (er
 	return nil
 }
 
-func newJourney(out *screen.Screen) (j *journey, err error) {
+func newJourney(out *screen.Screen, way string) (j *journey, err error) {
 	j = &journey{
-		out:    out,
+		out: out, way: way,
 		paths:  make(chan webrtc.ICECandidatePair, 2*maxMoves),
 		states: make(chan string, 16),
 	}
@@ -133,6 +134,12 @@ func newJourney(out *screen.Screen) (j *journey, err error) {
 	moving := peer.OnLoopback()
 	moving.ICE.InterfaceFilter = nil
 	moving.Net = j.network
+	if way == wayContinual {
+		// README: begin
+		moving.ICE.ContinualGathering = true
+		moving.ICE.NetworkMonitorInterval = 200 * time.Millisecond
+		// README: end
+	}
 	if j.traveller, err = webrtc.NewAPI(webrtc.WithSettingEngine(moving)).NewPeerConnection(webrtc.Configuration{}); err != nil {
 		return nil, err
 	}
@@ -197,7 +204,8 @@ func (j *journey) negotiate(ctx context.Context) error {
 }
 
 // move takes the network away, gives the machine another one some time later, and
-// has ICE look for a path from there. It returns the address there.
+// has ICE look for a path from there, unless it does so by itself. It returns the
+// address there.
 func (j *journey) move(ctx context.Context, t *transfer, i int, was *webrtc.ICECandidate) (*webrtc.ICECandidate, error) {
 	ctx, moved := context.WithTimeoutCause(ctx, moveTime, errMoveTime)
 	defer moved()
@@ -211,13 +219,15 @@ func (j *journey) move(ctx context.Context, t *transfer, i int, was *webrtc.ICEC
 	j.network.join(to)
 
 	begin := time.Now()
-	// README: begin
-	j.traveller.RestartICE()
-	if err := j.negotiate(ctx); err != nil {
-		return nil, err
+	if j.way == wayRestart {
+		// README: begin
+		j.traveller.RestartICE()
+		if err := j.negotiate(ctx); err != nil {
+			return nil, err
+		}
+		// README: end
 	}
 	pair, err := j.awaitPath(ctx, to)
-	// README: end
 	if err != nil {
 		return nil, err
 	}

@@ -34,7 +34,14 @@ func needsNetworks(t *testing.T) {
 
 func TestTransferThatMoves(t *testing.T) {
 	needsNetworks(t)
-	p := programtest.Start(t, "-size", "8MiB", "-moves", "3")
+	for _, way := range []string{wayRestart, wayContinual} {
+		t.Run(way, func(t *testing.T) { testMoves(t, way) })
+	}
+}
+
+func testMoves(t *testing.T, way string) {
+	t.Helper()
+	p := programtest.Start(t, "-size", "8MiB", "-moves", "3", "-way", way)
 	code := p.Wait(t)
 	printed := p.Printed()
 	require.Equal(t, 0, code, "%s%s", printed, p.Errors())
@@ -132,7 +139,7 @@ func TestReadme(t *testing.T) {
 		return blocks
 	}
 	code := blocks(source, "// README: begin\n", "// README: end\n")
-	require.Len(t, code, 2)
+	require.Len(t, code, 3)
 	require.ElementsMatch(t, code, blocks(readme, "```go\n", "```\n"))
 }
 
@@ -142,13 +149,14 @@ func TestCommandLine(t *testing.T) {
 		code   int
 		stderr string
 	}{
-		{[]string{"-h"}, 0, "usage: roaming [-size SIZE] [-moves N]"},
+		{[]string{"-h"}, 0, "usage: roaming [-size SIZE] [-moves N] [-way restart|continual]"},
 		{[]string{"-bogus"}, 2, "flag provided but not defined: -bogus"},
 		{[]string{"more"}, 2, `unexpected argument "more"`},
 		{[]string{"-size", "much"}, 2, "-size: not a size"},
 		{[]string{"-size", "1MiB"}, 2, "-size is from 4MiB to 16GiB"},
 		{[]string{"-size", "17GiB"}, 2, "-size is from 4MiB to 16GiB"},
 		{[]string{"-moves", "-1"}, 2, "-moves is a number from 0 to 100"},
+		{[]string{"-way", "home"}, 2, "-way is restart or continual"},
 		{[]string{"-moves", "101"}, 2, "-moves is a number from 0 to 100"},
 	} {
 		p := programtest.Start(t, tc.args...)
