@@ -226,14 +226,17 @@ func restartByHand(sides [2]*stack) func(tb testing.TB, first int) {
 // loses no message, and nothing above ICE notices.
 func TestI5_MovesBetweenNetworks(t *testing.T) {
 	const networks = 4
-	for name, opts := range map[string][]testnet.Option{
-		"clean":       nil,
-		"loss":        {testnet.Loss(0.05, 7)},
-		"writes fail": {testnet.FailWrites(errors.New("network is unreachable"))},
+	for name, c := range map[string]struct {
+		moves int
+		opts  []testnet.Option
+	}{
+		"clean":       {1000, nil},
+		"loss":        {300, []testnet.Option{testnet.Loss(0.05, 7)}},
+		"writes fail": {300, []testnet.Option{testnet.FailWrites(errors.New("network is unreachable"))}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				opts := append([]testnet.Option{testnet.Networks(networks), testnet.Delay(20 * time.Millisecond)}, opts...)
+				opts := append([]testnet.Option{testnet.Networks(networks), testnet.Delay(20 * time.Millisecond)}, c.opts...)
 				a, b, network := quickPair(t, opts...)
 				connect(t, a, b)
 				from, to := channelPair(t, a, b, DataChannelParameters{Ordered: true})
@@ -242,7 +245,7 @@ func TestI5_MovesBetweenNetworks(t *testing.T) {
 				m := newMover(network, networks, a.ice, b.ice)
 				m.restart = restartByHand([2]*stack{a, b})
 				begin := time.Now()
-				m.run(t, moves(1000), from, to)
+				m.run(t, moves(c.moves), from, to)
 				t.Logf("%v of virtual time", time.Since(begin))
 				for _, r := range records {
 					assert.Empty(t, r.of("DTLS"))
