@@ -28,7 +28,7 @@ func newPoolGatherer(t *testing.T, settings SettingEngine, network *testnet.Netw
 
 // Of a gatherer by itself Gather and GatherContext release what the pool has, which
 // takes no time when it is complete.
-func TestI13_GatherReleasesThePool(t *testing.T) {
+func TestI10_GatherReleasesThePool(t *testing.T) {
 	for name, gather := range map[string]func(g *ICEGatherer) error{
 		"Gather": (*ICEGatherer).Gather,
 		"GatherContext": func(g *ICEGatherer) error {
@@ -83,7 +83,7 @@ func TestI13_GatherReleasesThePool(t *testing.T) {
 
 // A context that ends while the pool gathers ends gathering, and one that had ended
 // before finds what there is.
-func TestI13_GatherContextOfAPoolEnds(t *testing.T) {
+func TestI10_GatherContextOfAPoolEnds(t *testing.T) {
 	for name, c := range map[string]struct {
 		waits, timeout time.Duration
 		told           []string
@@ -124,7 +124,7 @@ func TestI13_GatherContextOfAPoolEnds(t *testing.T) {
 }
 
 // A transport that is driven step by step is connected by a pool, and owns it.
-func TestI13_StackWithAPool(t *testing.T) {
+func TestI10_StackWithAPool(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t, testnet.Delay(time.Millisecond))
 		server := virtualTURN(t, network, virtualPort, nil)
@@ -151,7 +151,7 @@ func TestI13_StackWithAPool(t *testing.T) {
 }
 
 // A restart before Gather was called takes the pool's place.
-func TestI13_RestartBeforeThePoolIsReleased(t *testing.T) {
+func TestI10_RestartBeforeThePoolIsReleased(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t, testnet.Delay(time.Millisecond))
 		server := virtualTURN(t, network, virtualPort, nil)
@@ -183,7 +183,7 @@ func TestI13_RestartBeforeThePoolIsReleased(t *testing.T) {
 
 // A server that has told the address of a host candidate gives none, as without a
 // pool.
-func TestI13_ReflectedHostInAPool(t *testing.T) {
+func TestI10_ReflectedHostInAPool(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t, testnet.Delay(time.Millisecond))
 		virtualTURN(t, network, virtualPort, nil)
@@ -205,7 +205,7 @@ func TestI13_ReflectedHostInAPool(t *testing.T) {
 }
 
 // A pool on a UDPMux: the port is the mux's, and the mux outlives it.
-func TestI13_PoolOnAMux(t *testing.T) {
+func TestI10_PoolOnAMux(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t, testnet.Delay(time.Millisecond))
 		mux := virtualMux(t, network, 0)

@@ -81,7 +81,7 @@ func candidatesIn(d *SessionDescription) (kinds []string) {
 
 // With a server 300 ms away gathering takes that long, and no time after the
 // description with a pool.
-func TestI13_PoolTakesNoTimeAfterTheDescription(t *testing.T) {
+func TestI10_PoolTakesNoTimeAfterTheDescription(t *testing.T) {
 	for size, took := range map[uint8]time.Duration{0: 300 * time.Millisecond, 1: 0, 255: 0} {
 		t.Run(fmt.Sprint(size), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -102,7 +102,7 @@ func TestI13_PoolTakesNoTimeAfterTheDescription(t *testing.T) {
 
 // Before the description nothing is to be seen of a pool, and all of it after: in
 // the order in which it was found, also what servers have failed at.
-func TestI13_PoolIsSilentUntilTheDescription(t *testing.T) {
+func TestI10_PoolIsSilentUntilTheDescription(t *testing.T) {
 	const way = 10 * time.Millisecond
 	for name, c := range map[string]struct {
 		after time.Duration // from the constructor to the description
@@ -199,7 +199,7 @@ func typeOf(s Stats) StatsType {
 }
 
 // What a pool has found carries a connection, over a relay alone too.
-func TestI13_PoolConnects(t *testing.T) {
+func TestI10_PoolConnects(t *testing.T) {
 	for _, policy := range []ICETransportPolicy{ICETransportPolicyAll, ICETransportPolicyRelay} {
 		t.Run(policy.String(), func(t *testing.T) {
 			bubble(t, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestI13_PoolConnects(t *testing.T) {
 }
 
 // Every way of ending at every instant of a pool's gathering leaves nothing.
-func TestI13_EndOfAPoolThatGathers(t *testing.T) {
+func TestI10_EndOfAPoolThatGathers(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
 	for name, end := range map[string]func(pc *PeerConnection) error{
@@ -274,7 +274,7 @@ func TestI13_EndOfAPoolThatGathers(t *testing.T) {
 }
 
 // The end comes while the pool is told, too.
-func TestI13_EndWhileThePoolIsTold(t *testing.T) {
+func TestI10_EndWhileThePoolIsTold(t *testing.T) {
 	for range cases(50) {
 		bubble(t, func(t *testing.T) {
 			network := testnet.Pair(t, testnet.Delay(10*time.Millisecond))
@@ -291,7 +291,7 @@ func TestI13_EndWhileThePoolIsTold(t *testing.T) {
 
 // Routers keep the reflexive addresses of a pool: their sockets are heard of every
 // 15 s, until the description, and not when the pool is no longer wanted.
-func TestI13_ReflexiveAddressesOfAPoolAreKept(t *testing.T) {
+func TestI10_ReflexiveAddressesOfAPoolAreKept(t *testing.T) {
 	for name, c := range map[string]struct {
 		end  func(pc *PeerConnection) error
 		then []time.Duration // after the end
@@ -341,7 +341,7 @@ func TestI13_ReflexiveAddressesOfAPoolAreKept(t *testing.T) {
 
 // A description whose context ends while the pool gathers stays, and so does the
 // gathering.
-func TestI13_DescriptionIsCancelled(t *testing.T) {
+func TestI10_DescriptionIsCancelled(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t, testnet.Delay(150*time.Millisecond))
 		virtualTURN(t, network, virtualPort, nil)
@@ -359,7 +359,7 @@ func TestI13_DescriptionIsCancelled(t *testing.T) {
 }
 
 // A first offer that is taken back has told the pool: gathering goes on, once.
-func TestI13_PoolAndRollback(t *testing.T) {
+func TestI10_PoolAndRollback(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t, testnet.Delay(150*time.Millisecond))
 		virtualTURN(t, network, virtualPort, nil)
@@ -375,7 +375,7 @@ func TestI13_PoolAndRollback(t *testing.T) {
 }
 
 // The size may change until a local description is set, and takes effect.
-func TestI13_PoolSizeChanges(t *testing.T) {
+func TestI10_PoolSizeChanges(t *testing.T) {
 	type step struct {
 		size uint8
 		err  error
@@ -430,7 +430,7 @@ func TestI13_PoolSizeChanges(t *testing.T) {
 // When servers change while a pool gathers, or when it is complete, nothing is told
 // of those that are gone, and what they gave is released; what stays is not asked
 // again, and the new ones are.
-func TestI13_ServersOfAPoolChange(t *testing.T) {
+func TestI10_ServersOfAPoolChange(t *testing.T) {
 	const other = "turn:10.0.0.2:3479"
 	for _, ms := range []int{0, 10, 20, 25, 30, 40, 45, 1000, 60_000} {
 		after := time.Duration(ms) * time.Millisecond
@@ -475,7 +475,7 @@ func TestI13_ServersOfAPoolChange(t *testing.T) {
 }
 
 // Another password is another server; the same servers are not asked again.
-func TestI13_ServersOfAPoolAreSetAgain(t *testing.T) {
+func TestI10_ServersOfAPoolAreSetAgain(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t, testnet.Delay(10*time.Millisecond))
 		server := virtualTURN(t, network, virtualPort, nil)
@@ -498,7 +498,7 @@ func TestI13_ServersOfAPoolAreSetAgain(t *testing.T) {
 
 // Servers that are set when the description is count for a restart, and are not
 // asked before.
-func TestI13_ServersAfterTheDescription(t *testing.T) {
+func TestI10_ServersAfterTheDescription(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t, testnet.Delay(10*time.Millisecond))
 		server := virtualTURN(t, network, virtualPort, nil)
@@ -520,7 +520,7 @@ func TestI13_ServersAfterTheDescription(t *testing.T) {
 
 // A SetConfiguration and a SetLocalDescription at once are one after the other: a
 // size is refused if the description was first, and otherwise the pool is there.
-func TestI13_ConfigurationAndDescriptionAtOnce(t *testing.T) {
+func TestI10_ConfigurationAndDescriptionAtOnce(t *testing.T) {
 	for range cases(100) {
 		bubble(t, func(t *testing.T) {
 			network := testnet.Pair(t, testnet.Delay(10*time.Millisecond))
@@ -549,7 +549,7 @@ func TestI13_ConfigurationAndDescriptionAtOnce(t *testing.T) {
 }
 
 // A refused configuration changes nothing, a valid part of it neither.
-func TestI13_RefusedConfigurationChangesNothing(t *testing.T) {
+func TestI10_RefusedConfigurationChangesNothing(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t, testnet.Delay(10*time.Millisecond))
 		server := virtualTURN(t, network, virtualPort, nil)
@@ -630,7 +630,7 @@ func TestP1_ConstructorWithAPoolThatFails(t *testing.T) {
 }
 
 // Without a pool a connection has as many goroutines as before, and no socket.
-func TestI13_WithoutAPoolNothingBegins(t *testing.T) {
+func TestI10_WithoutAPoolNothingBegins(t *testing.T) {
 	bubble(t, func(t *testing.T) {
 		network := testnet.Pair(t)
 		begin := runtime.NumGoroutine()
