@@ -34,7 +34,7 @@ func needsNetworks(t *testing.T) {
 
 func TestTransferThatMoves(t *testing.T) {
 	needsNetworks(t)
-	p := programtest.Start(t, "-size", "8MiB", "-moves", "3")
+	p := programtest.Start(t, "-size", "32MiB", "-moves", "3")
 	code := p.Wait(t)
 	printed := p.Printed()
 	require.Equal(t, 0, code, "%s%s", printed, p.Errors())
