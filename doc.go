@@ -321,8 +321,9 @@
 // finds no path or that another one replaces leaves everything as it was. One
 // that comes while the transport is disconnected, or has failed and waits
 // (ICESettings.FailedGrace), takes it to checking. What was queued meanwhile is
-// sent then: what DTLS sent last goes over the new path once more, so that SCTP,
-// which tries less and less often while there is none, has its answer at once.
+// sent then: if nothing goes over the new path by itself within 30 ms, what DTLS
+// sent last goes once more, since SCTP tries less and less often while there is no
+// path.
 //
 // A PeerConnection restarts by offer: [PeerConnection.RestartICE] makes the next one
 // a restart, OfferOptions.ICERestart a single one; the peer's is answered in the

@@ -74,7 +74,7 @@ func (m *mover) move(tb testing.TB, again bool, sides ...int) {
 	}
 	m.restart(tb, sides[0])
 	m.awaitPath(tb, before)
-	time.Sleep(m.upTo(time.Second))
+	time.Sleep(m.upTo(3 * time.Second)) // SCTP needs a second of it to catch up
 }
 
 // awaitPath waits until both sides use a path between the addresses that they have.

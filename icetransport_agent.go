@@ -192,7 +192,7 @@ func (t *ICETransport) onAgentPair(agent *iceAgent, local, remote ice.Candidate)
 	case agent == t.agent:
 		t.postPairLocked(pair)
 		if again && t.carrier != nil { // the pair before may have lost what went last
-			t.life.group.Go(t.carrier.Repeat)
+			t.life.group.Go(t.wake)
 		}
 	case agent == t.next:
 		agent.pair = pair // told when the agent is the one in use

@@ -19,6 +19,9 @@ import (
 // the way.
 const drainTime = 3 * time.Second
 
+// wakeTime is how long nothing may be sent over a new path before it is tried.
+const wakeTime = 30 * time.Millisecond
+
 // traffic counts the bytes and packets of agents that are closed.
 type traffic struct {
 	sent, received uint64
@@ -252,7 +255,7 @@ func (t *ICETransport) switchTo(agent *iceAgent) {
 		t.life.group.Go(func() { drain(retired) })
 	}
 	t.life.group.Go(func() {
-		t.carrier.Repeat()
+		t.wake()
 		timer := time.NewTimer(drainTime)
 		defer timer.Stop()
 		select {
@@ -262,6 +265,19 @@ func (t *ICETransport) switchTo(agent *iceAgent) {
 		close(retired)
 		t.retire(before, agent)
 	})
+}
+
+// wake sends the last record over a new path if nobody else sends there: SCTP may
+// wait for its timer, whose time has grown while there was no path.
+func (t *ICETransport) wake() {
+	written := t.carrier.Written()
+	timer := time.NewTimer(wakeTime)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		t.carrier.Repeat(written)
+	case <-t.life.group.Context().Done():
+	}
 }
 
 // retire closes an agent that is not used any more, and keeps what it counted.

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"runtime"
 	"strconv"
@@ -266,7 +267,12 @@ func (j *journey) finish(ctx context.Context) error {
 		return err
 	}
 
-	return errors.Join(j.traveller.Run(ctx), j.home.Close(), j.home.Run(ctx))
+	err := errors.Join(j.traveller.Run(ctx), j.home.Close())
+	if ended := j.home.Run(ctx); !errors.Is(ended, io.EOF) { // the traveller's end, which may come first
+		err = errors.Join(err, ended)
+	}
+
+	return err
 }
 
 func address(c *webrtc.ICECandidate) string {

@@ -41,7 +41,7 @@ func TestTransferThatMoves(t *testing.T) {
 
 func testMoves(t *testing.T, way string) {
 	t.Helper()
-	p := programtest.Start(t, "-size", "8MiB", "-moves", "3", "-way", way)
+	p := programtest.Start(t, "-size", "32MiB", "-moves", "3", "-way", way)
 	code := p.Wait(t)
 	printed := p.Printed()
 	require.Equal(t, 0, code, "%s%s", printed, p.Errors())

@@ -37,6 +37,7 @@ type Path struct {
 	waiting atomic.Int64           // packets in late
 	last    atomic.Pointer[[]byte] // the record that was written last
 	spare   atomic.Pointer[[]byte] // room for the next one
+	written atomic.Uint64          // records so far
 	reader  *turn                  // the reader's own: the turn in which it was last
 
 	// mu guards the fields below. Under it nothing of a connection is called but
@@ -215,16 +216,24 @@ func (p *Path) keep(b []byte) {
 		room = new([]byte)
 	}
 	*room = append((*room)[:0], b...)
+	p.written.Add(1)
 	if before := p.last.Swap(room); before != nil {
 		p.spare.Store(before)
 	}
 }
 
-// Repeat sends once more the record that was written last. It has to be called
-// when a new connection is there: where there was none for a while, the layers
-// above wait longer and longer before they try again, and the answer to what they
-// tried last is what ends that wait. The peer's DTLS drops it if it has had it.
-func (p *Path) Repeat() {
+// Written is how many records were written.
+func (p *Path) Written() uint64 { return p.written.Load() }
+
+// Repeat sends once more the record that was written last, unless another has been
+// written since there were so many. It has to be called when a new connection has
+// been there for a moment: where there was none for a while, the layers above wait
+// longer and longer before they try again, and the answer to what they tried last is
+// what ends that wait. The peer's DTLS drops it if it has had it.
+func (p *Path) Repeat(written uint64) {
+	if p.written.Load() != written {
+		return
+	}
 	if last := p.last.Swap(nil); last != nil {
 		_, _ = p.Conn().Write(*last)
 		p.spare.Store(last)

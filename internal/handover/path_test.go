@@ -106,14 +106,15 @@ func TestI5_TheLastRecordIsRepeated(t *testing.T) {
 		a, _ := testnet.Pipe(0)
 		b, far := testnet.Pipe(0)
 		path := New(a)
-		path.Repeat() // there is none
+		path.Repeat(path.Written()) // there is none
 		for _, packet := range []string{"\x17 a longer one", "\x17 last", "\x80 media", "\x00 a check", ""} {
 			_, err := path.Write([]byte(packet))
 			require.NoError(t, err)
 		}
 		path.Switch(b)
-		path.Repeat()
-		path.Repeat()
+		path.Repeat(path.Written() - 1) // somebody writes anyway
+		path.Repeat(path.Written())
+		path.Repeat(path.Written())
 		_, err := path.Write([]byte("\x17 next"))
 		require.NoError(t, err)
 		buf := make([]byte, 100)
