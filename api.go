@@ -13,8 +13,10 @@ type API struct {
 	// change. They are nil in an API that NewAPI did not make.
 	settings *SettingEngine
 
-	// names finds the addresses behind .local names, for all that the API makes.
+	// names finds the addresses behind .local names, and looks are at the machine's
+	// interfaces, for all that the API makes.
 	names *mdnsnames.Resolver
+	looks *interfaceLooks
 
 	// err is what is wrong with the settings. NewAPI has no error to return;
 	// the constructors do.
@@ -36,6 +38,7 @@ func NewAPI(options ...func(*API)) *API {
 	a.err = a.given.validate()
 	a.settings = a.given.resolved()
 	a.names = mdnsnames.New(a.settings.namesConfig())
+	a.looks = new(interfaceLooks)
 	a.given = nil
 
 	return a

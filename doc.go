@@ -332,13 +332,13 @@
 // # Roaming
 //
 // With ICESettings.ContinualGathering a gatherer looks at the machine's addresses
-// every two seconds: it gathers on those that are new, and OnLocalCandidateRemoved
-// tells the candidates of those that are gone. If the controlling side has it, the
-// connection changes over to a pair that works by renomination. A client that
-// controls, as the side that offers does, so moves from network to network with no
-// signaling at all, which may be gone with the network: the peer learns the new
-// address from a check. The device that does not control tells its new candidates
-// to the peer, or restarts.
+// every NetworkMonitorInterval, 2 s: it gathers on those that are new, and
+// OnLocalCandidateRemoved tells the candidates of those that are gone. If the
+// controlling side has it, the connection changes over to a pair that works, by
+// renomination. A client that controls, as the side that offers does, so moves from
+// network to network with no signaling at all, which may be gone with the network:
+// the peer learns the new address from a check. A device that does not control tells
+// its new candidates to its peer, which has the setting too, or it restarts.
 //
 // # PeerConnection
 //

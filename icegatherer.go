@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"github.com/pion/ice/v4"
 	"github.com/pion/logging"
@@ -34,6 +33,7 @@ type ICEGatherer struct {
 	policy   ICEGatherPolicy
 	log      logging.LeveledLogger
 	names    *mdnsnames.User
+	looks    *interfaceLooks
 
 	// Guarded by life.mu.
 	urls        []serverURL
@@ -63,6 +63,7 @@ func (api *API) NewICEGatherer(opts ICEGatherOptions) (*ICEGatherer, error) {
 		life: newLife("ice gatherer", gathererTransitions,
 			ICEGathererStateNew, ICEGathererStateClosed, new(lifecycle.Queue)),
 		settings: api.settings,
+		looks:    api.looks,
 		policy:   opts.ICEGatherPolicy,
 		urls:     urls,
 		log:      api.settings.loggerFactory().NewLogger("ortc"),
@@ -95,7 +96,7 @@ func (g *ICEGatherer) checkServers(op string, servers []ICEServer) ([]serverURL,
 
 // Gather starts gathering and returns at once. Candidates are told to the
 // handler of OnLocalCandidate, nil after the last one, which is when every
-// server has answered or its time is over. A gatherer gathers once: use one of
+// server has answered or its time is over. It may be asked to gather once: use one of
 // the two, Gather or GatherContext.
 //
 // With ICEGatherOptions.ICECandidatePoolSize it has begun before: what was found,
@@ -112,7 +113,7 @@ func (g *ICEGatherer) Gather() error {
 
 // GatherContext gathers and waits for the end of it. It returns the
 // candidates, which the handler of OnLocalCandidate is told too. A gatherer
-// gathers once: use one of the two, Gather or GatherContext.
+// may be asked to once: use one of the two, Gather or GatherContext.
 //
 // A server that fails is no error of it: see OnLocalCandidateError.
 //
@@ -212,11 +213,12 @@ func (g *ICEGatherer) GetLocalCandidates() ([]ICECandidate, error) {
 	g.life.mu.Lock()
 	defer g.life.mu.Unlock()
 
-	return slices.Clone(g.newest.local), nil
+	return candidatesOf(g.newest.local), nil
 }
 
 // OnLocalCandidate sets the handler that is told every candidate found from
-// now on, and nil once after the last one. It may be nil.
+// now on, and nil once after the last one: with ICESettings.ContinualGathering once
+// after the last of each round, as after that of a restart. It may be nil.
 func (g *ICEGatherer) OnLocalCandidate(handler func(*ICECandidate)) {
 	g.alive().set(func() { g.onCandidate = handler })
 }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"net"
-	"net/netip"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -31,16 +30,19 @@ type iceAgent struct {
 	check atomic.Pointer[func(message *stun.Message, pair *ice.CandidatePair)]
 
 	// The lock of the gatherer's life guards these.
-	local     []ICECandidate
+	local     []ownCandidate // that are told
 	gathering questioning
 	addresses addresses
 	named     []ICECandidate // of the peer's, that are not looked up yet
 	lookups   int            // that are under way
 
-	// lost are the local addresses that are gone, pending is what waits to run in
-	// the agent's loop.
-	lost    atomic.Pointer[map[netip.Addr]struct{}]
-	pending atomic.Pointer[func()]
+	// lost are the candidates whose addresses are gone, by their keys; pending is what
+	// waits to run in the agent's loop; controls is the role that it was started in;
+	// isDead tells that it has failed, and has no candidates any more.
+	lost     atomic.Pointer[map[string]struct{}]
+	pending  atomic.Pointer[func()]
+	controls atomic.Bool
+	isDead   atomic.Bool
 
 	// The lock of the transport's life guards what that knows of the agent.
 	remote  ICEParameters // of the peer's agent, once it is started
@@ -123,11 +125,11 @@ func (g *ICEGatherer) gatheredBy(ufrag string) (candidates []ICECandidate, over 
 	defer g.life.mu.Unlock()
 	over = g.life.state == ICEGathererStateComplete || g.life.state == ICEGathererStateClosed
 	if g.newest.params.UsernameFragment == ufrag {
-		return slices.Clone(g.newest.local), over
+		return candidatesOf(g.newest.local), over
 	}
 	for _, a := range g.agents {
 		if a.params.UsernameFragment == ufrag {
-			return slices.Clone(a.local), true
+			return candidatesOf(a.local), a.gathering.first != nil
 		}
 	}
 
@@ -174,7 +176,7 @@ func (g *ICEGatherer) onAgentCandidate(a *iceAgent, found ice.Candidate) {
 	g.life.mu.Lock()
 	ours := false
 	if found == nil {
-		g.doneLocked(a)
+		g.doneLocked(a, a.gathering.first)
 	} else {
 		_, ours = a.gathering.urls[found.ID()]
 	}
@@ -205,12 +207,29 @@ func (g *ICEGatherer) tell(a *iceAgent, found ice.Candidate) {
 	}
 	g.life.mu.Lock()
 	defer g.life.mu.Unlock()
-	if g.life.state != ICEGathererStateGathering || g.newest != a {
-		return // nothing comes after the nil candidate
+	own := ownCandidate{candidate, candidateKey(found)}
+	a.addresses.count++
+	a.remotes.setLocal(a.addresses.count)
+	switch {
+	case g.life.state == ICEGathererStateGathering && g.newest == a && !a.hasLost(found):
+		a.local = append(a.local, own)
+		g.postCandidateLocked(&candidate)
+	case g.settings.ICE.ContinualGathering && candidate.Typ == ICECandidateTypeHost:
+		a.addresses.untold = append(a.addresses.untold, own)
+	default: // nothing comes after the nil candidate
 	}
-	a.local = append(a.local, candidate)
-	a.remotes.setLocal(len(a.local))
-	g.postCandidateLocked(&candidate)
+}
+
+func candidatesOf(own []ownCandidate) []ICECandidate {
+	if own == nil {
+		return nil
+	}
+	candidates := make([]ICECandidate, len(own))
+	for i := range own {
+		candidates[i] = own[i].ICECandidate
+	}
+
+	return candidates
 }
 
 // hideAddress makes sure that a candidate shows no address of an interface,

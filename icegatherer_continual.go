@@ -1,55 +1,107 @@
 package webrtc
 
 import (
+	"errors"
+	"fmt"
 	"net/netip"
 	"slices"
 
 	"github.com/pion/ice/v4"
+
+	"github.com/ctxrtc/webrtc/internal/servergather"
 )
 
 // Continual gathering: the machine's addresses are compared with those of before
-// again and again, and each new one is a round of gathering of its own. The agent
-// cannot give a candidate back, so that one whose address is gone stays with it,
-// and serves again should the address return; it is not told any more, and is left
-// as soon as another pair works.
+// again and again, for every agent; what is told is of the newest, and each change is
+// a round of gathering. The agent gathers nothing itself then, so that it is known
+// which address each candidate is on.
+//
+// An agent cannot give a candidate back. A host candidate whose address is gone stays
+// with it, and serves again should the address return. What a server gave for such an
+// address may be gone there too, so servers are asked anew.
 
-// maxLateAddresses is how many new addresses an agent gathers on. A restart has an
-// agent of its own.
+// maxLateAddresses is how many times an agent gathers on an address, after those of
+// the first round. A restart has an agent of its own.
 const maxLateAddresses = 16
 
 // addresses are the local ones that an agent has gathered on. The lock of the
 // gatherer's life guards them.
 type addresses struct {
-	present map[localAddress]bool // false of one that is gone; nil before the first look
-	late    int                   // those that came after the first round
-	gone    []ICECandidate        // candidates of those that are gone
+	known map[netip.Addr]*knownAddress // nil before the first look
+	late  int                          // gatherings on them after the first round
+	full  bool                         // more than may be have come, which was told
+	count int                          // candidates that the agent has
+	bases map[string]netip.Addr        // of the candidates, by their keys
+
+	// untold are host candidates that the agent has and that are not told: their
+	// address is gone, or the agent was not the newest.
+	untold []ownCandidate
 }
 
-// watch looks at the addresses before an agent's first round, and from then on.
-func (g *ICEGatherer) watch(a *iceAgent) {
-	if !g.settings.ICE.ContinualGathering {
-		return
+type knownAddress struct {
+	iface   string
+	present bool
+	bound   bool // there are sockets on it
+	asked   bool // the servers have been asked since it is there
+}
+
+// ownCandidate is a candidate of ours with the key that the agent's has.
+type ownCandidate struct {
+	ICECandidate
+
+	key string
+}
+
+// candidateKey names a candidate of an agent, of which there are copies.
+func candidateKey(c ice.Candidate) string {
+	related := ""
+	if r := c.RelatedAddress(); r != nil {
+		related = fmt.Sprint(r.Address, " ", r.Port)
 	}
-	present, err := g.localAddresses()
-	if err != nil {
-		g.log.Warnf("the interfaces cannot be read: %v", err)
-	}
+
+	return fmt.Sprint(c.Type(), " ", c.NetworkType(), " ", c.Address(), " ", c.Port(), " ", related)
+}
+
+// beginContinual begins the first round of an agent, and the looks.
+func (g *ICEGatherer) beginContinual(op string, a *iceAgent, r *round, urls []serverURL) error {
 	g.life.mu.Lock()
-	defer g.life.mu.Unlock()
-	if err == nil {
-		a.addresses.begin(present)
-	}
+	r.left++ // the agent says at once that it has none
 	if g.stopLook == nil {
 		g.lookLaterLocked()
 	}
+	g.life.mu.Unlock()
+	a.gathering.group.Go(func() {
+		present, err := servergather.Await(r.ctx, g.life.group, g.localAddresses, func([]localAddress) {})
+		if err != nil {
+			g.log.Warnf("the interfaces cannot be read: %v", err)
+		}
+		g.life.mu.Lock()
+		a.addresses.known = make(map[netip.Addr]*knownAddress, len(present))
+		for _, local := range present {
+			a.addresses.known[local.addr] = &knownAddress{iface: local.iface, present: true, asked: true}
+		}
+		g.life.mu.Unlock()
+		g.gatherOn(a, present)
+		questions := g.questionsFrom(urls, present)
+		g.life.mu.Lock()
+		if a.gathering.replaced {
+			questions = nil
+		}
+		a.gathering.add(r, questions)
+		g.doneLocked(a, r)
+		g.life.mu.Unlock()
+		g.askAll(a, r, questions)
+	})
+	if err := a.GatherCandidates(); err != nil {
+		g.complete() // never left at gathering
+
+		return opError(op, g.closedError(err))
+	}
+
+	return nil
 }
 
-func (a *addresses) begin(present []localAddress) {
-	a.present = make(map[localAddress]bool, len(present))
-	for _, local := range present {
-		a.present[local] = true
-	}
-}
+func (g *ICEGatherer) lookLater() { g.life.set(g.lookLaterLocked) }
 
 func (g *ICEGatherer) lookLaterLocked() {
 	if g.life.state != ICEGathererStateClosed {
@@ -57,80 +109,151 @@ func (g *ICEGatherer) lookLaterLocked() {
 	}
 }
 
-// look gathers on what addresses have come, and takes back what is gone. While an
-// earlier round goes on, the next look has to do it.
+// look has all agents follow the addresses.
 func (g *ICEGatherer) look() {
-	present, err := g.localAddresses()
+	defer g.lookLater()
+	look := func() ([]localAddress, error) { return g.recentAddresses(g.settings.ICE.NetworkMonitorInterval / 2) }
+	present, err := servergather.Await(g.life.group.Context(), g.life.group, look, func([]localAddress) {})
 	if err != nil {
 		g.log.Debugf("the interfaces cannot be read: %v", err)
-	}
-	g.life.mu.Lock()
-	defer g.lookLater()
-	a, urls := g.newest, g.urls
-	var fresh []localAddress
-	changed := false
-	if err == nil && g.life.state == ICEGathererStateComplete {
-		fresh, changed = g.compareLocked(a, present)
-	}
-	g.life.mu.Unlock()
-	a.leaveLost()
-	if !changed {
+
 		return
 	}
-	questions := g.questionsFrom(urls, fresh)
 	g.life.mu.Lock()
-	begun := g.newest == a && g.life.moveLocked(ICEGathererStateGathering)
-	if begun {
-		a.gathering.begin(questions)
-		g.tellAgainLocked(a)
-	}
+	agents := slices.Clone(g.agents)
 	g.life.mu.Unlock()
-	if begun {
-		g.gatherOn(a, fresh)
-		g.askAll(a, questions)
-		g.life.set(func() { g.doneLocked(a) }) // with the host candidates
+	for _, a := range agents {
+		g.follow(a, present)
 	}
 }
 
-func (g *ICEGatherer) lookLater() { g.life.set(g.lookLaterLocked) }
+// follow has an agent gather on what addresses have come, and takes back what is
+// gone.
+func (g *ICEGatherer) follow(a *iceAgent, present []localAddress) {
+	g.life.mu.Lock()
+	if a.addresses.known == nil || a.isDead.Load() || g.life.group.Cause() != nil {
+		g.life.mu.Unlock()
 
-// compareLocked takes back the candidates of addresses that are gone. It returns
-// those that have come and are new, and whether there is something to tell.
-func (g *ICEGatherer) compareLocked(a *iceAgent, present []localAddress) (fresh []localAddress, changed bool) {
-	if a.addresses.present == nil {
-		a.addresses.begin(present)
+		return
 	}
-	known := a.addresses.present
-	now := make(map[localAddress]bool, len(present))
+	unbound, unasked := g.compareLocked(a, present)
+	urls := g.urls
+	if len(urls) == 0 {
+		unasked = nil
+	}
+	var r *round
+	if g.newest == a && (len(unbound) > 0 || len(unasked) > 0 || a.hasUntoldLocked()) {
+		r = g.joinLocked(a)
+	}
+	if r != nil {
+		g.tellUntoldLocked(a)
+	} else {
+		unasked = nil // what they would say cannot be told
+	}
+	for _, local := range unasked {
+		a.addresses.known[local.addr].asked = true
+	}
+	g.life.mu.Unlock()
+	a.leaveLost()
+	g.gatherOn(a, unbound)
+	if r == nil {
+		return
+	}
+	questions := g.questionsFrom(urls, unasked)
+	// Not from an address of another family than the network.
+	questions = slices.DeleteFunc(questions, func(q *question) bool { return q.local.iface == noInterface })
+	g.life.mu.Lock()
+	a.gathering.add(r, questions)
+	g.doneLocked(a, r)
+	g.life.mu.Unlock()
+	g.askAll(a, r, questions)
+}
+
+// joinLocked is a round in which something may be told: a new one, or the one under
+// way. It waits for the caller. nil if nothing may be told.
+func (g *ICEGatherer) joinLocked(a *iceAgent) *round {
+	switch g.life.state {
+	case ICEGathererStateComplete:
+		g.life.moveLocked(ICEGathererStateGathering)
+
+		return a.gathering.begin()
+	case ICEGathererStateGathering:
+		a.gathering.last.left++
+
+		return a.gathering.last
+	case ICEGathererStateUnknown, ICEGathererStateNew, ICEGathererStateClosed:
+	}
+
+	return nil
+}
+
+// compareLocked notes which addresses are there. It returns those that have no socket
+// yet, as one that was only just assigned may not be bound, and those from which the
+// servers have not been asked.
+func (g *ICEGatherer) compareLocked(a *iceAgent, present []localAddress) (unbound, unasked []localAddress) {
+	s := &a.addresses
+	changed := false
+	now := make(map[netip.Addr]bool, len(present))
 	for _, local := range present {
-		now[local] = true
-		was, ever := known[local]
-		switch {
-		case was:
-		case ever:
+		now[local.addr] = true
+		known := s.known[local.addr]
+		if known == nil || !known.present {
 			changed = true
-		case a.addresses.late >= maxLateAddresses:
-			if a.addresses.late == maxLateAddresses {
-				a.addresses.late++ // told once
-				g.log.Warnf("nothing is gathered on %v and what comes later: there are too many addresses", local.addr)
+			if known = g.arriveLocked(a, local, known); known == nil {
+				continue
 			}
-
-			continue
-		default:
-			a.addresses.late++
-			fresh = append(fresh, local)
 		}
-		known[local] = true
+		known.iface = local.iface
+		if !known.bound {
+			unbound = append(unbound, local)
+		}
+		if !known.asked {
+			unasked = append(unasked, local)
+		}
 	}
-	lost := make(map[netip.Addr]struct{})
-	for local, was := range known {
-		if now[local] {
-			continue
+	for addr, known := range s.known {
+		if known.present && !now[addr] {
+			changed, known.present = true, false
+			g.takeBackLocked(a, addr)
 		}
-		lost[local.addr] = struct{}{}
-		if was {
-			known[local] = false
-			g.takeBackLocked(a, local)
+	}
+	if changed {
+		s.loseLocked(a)
+	}
+
+	return unbound, unasked
+}
+
+// arriveLocked notes an address that has come. It returns nil if there have been too
+// many.
+func (g *ICEGatherer) arriveLocked(a *iceAgent, local localAddress, known *knownAddress) *knownAddress {
+	s := &a.addresses
+	room := s.late < maxLateAddresses
+	if !room && !s.full {
+		s.full = true
+		g.log.Warnf("nothing is gathered on %v and what comes later: there have been too many addresses", local.addr)
+	}
+	if known == nil {
+		if !room {
+			return nil
+		}
+		known = &knownAddress{}
+		s.known[local.addr] = known
+		s.late++
+	} else if len(g.urls) > 0 && room {
+		s.late++
+	}
+	known.present, known.asked = true, !room
+
+	return known
+}
+
+// loseLocked notes which candidates are on addresses that are gone.
+func (s *addresses) loseLocked(a *iceAgent) {
+	lost := make(map[string]struct{})
+	for key, base := range s.bases {
+		if known := s.known[base]; known == nil || !known.present {
+			lost[key] = struct{}{}
 		}
 	}
 	if len(lost) == 0 {
@@ -138,75 +261,69 @@ func (g *ICEGatherer) compareLocked(a *iceAgent, present []localAddress) (fresh 
 	} else {
 		a.lost.Store(&lost)
 	}
-
-	return fresh, changed || len(fresh) > 0
 }
 
 // takeBackLocked takes back the candidates of an address that is gone.
-func (g *ICEGatherer) takeBackLocked(a *iceAgent, local localAddress) {
-	a.local = slices.DeleteFunc(a.local, func(c ICECandidate) bool {
-		if !g.isOn(&c, local) {
+func (g *ICEGatherer) takeBackLocked(a *iceAgent, addr netip.Addr) {
+	a.local = slices.DeleteFunc(a.local, func(c ownCandidate) bool {
+		if a.addresses.bases[c.key] != addr {
 			return false
 		}
-		a.addresses.gone = append(a.addresses.gone, c)
-		g.life.events.Post(g.life.group, func() { call(g.life, &g.onRemoved, &c) })
+		if c.Typ == ICECandidateTypeHost {
+			a.addresses.untold = append(a.addresses.untold, c)
+		}
+		g.life.events.Post(g.life.group, func() { call(g.life, &g.onRemoved, &c.ICECandidate) })
 
 		return true
 	})
-	a.remotes.setLocal(len(a.local))
 }
 
-// tellAgainLocked tells the candidates whose addresses have returned.
-func (g *ICEGatherer) tellAgainLocked(a *iceAgent) {
-	a.addresses.gone = slices.DeleteFunc(a.addresses.gone, func(c ICECandidate) bool {
-		for local, present := range a.addresses.present {
-			if !present && g.isOn(&c, local) {
-				return false
-			}
+func (a *iceAgent) isTellableLocked(c ownCandidate) bool {
+	known := a.addresses.known[a.addresses.bases[c.key]]
+
+	return known != nil && known.present
+}
+
+func (a *iceAgent) hasUntoldLocked() bool {
+	return slices.ContainsFunc(a.addresses.untold, a.isTellableLocked)
+}
+
+// tellUntoldLocked tells the candidates that may be told by now.
+func (g *ICEGatherer) tellUntoldLocked(a *iceAgent) {
+	a.addresses.untold = slices.DeleteFunc(a.addresses.untold, func(c ownCandidate) bool {
+		if !a.isTellableLocked(c) {
+			return false
 		}
 		a.local = append(a.local, c)
-		g.postCandidateLocked(&c)
+		g.postCandidateLocked(&c.ICECandidate)
 
 		return true
 	})
-	a.remotes.setLocal(len(a.local))
 }
 
-// isOn tells whether a candidate's packets come from an address.
-func (g *ICEGatherer) isOn(c *ICECandidate, local localAddress) bool {
-	base := c.Address
-	if c.Typ != ICECandidateTypeHost {
-		base = c.RelatedAddress
-	}
-	parsed, err := netip.ParseAddr(base)
-	if err != nil {
-		return false
-	}
-	if c.Typ == ICECandidateTypeHost && g.settings.ICE.rewritesHost() {
-		return slices.Contains(g.settings.ICE.rewrite(ice.CandidateTypeHost, local.addr, local.addr, local.iface), parsed)
-	}
-
-	return parsed == local.addr
-}
-
-// gatherOn makes host candidates on addresses.
+// gatherOn makes host candidates on addresses. One that fails is tried again at the
+// next look.
 func (g *ICEGatherer) gatherOn(a *iceAgent, locals []localAddress) {
-	if g.policy != ICETransportPolicyAll {
-		return
-	}
 	for _, local := range locals {
+		if g.life.group.Cause() != nil {
+			return
+		}
 		network := "udp6"
 		if local.addr.Is4() {
 			network = "udp4"
 		}
-		if !slices.Contains(g.udpFamilies(), network[len("udp"):]) {
-			continue
-		}
-		for _, told := range g.settings.ICE.rewrite(ice.CandidateTypeHost, local.addr, local.addr, local.iface) {
-			if err := g.addHost(a, network, local.addr, told); err != nil {
-				g.log.Warnf("no candidate on %v: %v", local.addr, err)
+		var err error
+		if g.policy == ICETransportPolicyAll && slices.Contains(g.udpFamilies(), network[len("udp"):]) {
+			for _, told := range g.settings.ICE.rewrite(ice.CandidateTypeHost, local.addr, local.addr, local.iface) {
+				err = errors.Join(err, g.addHost(a, network, local.addr, told))
 			}
 		}
+		if err != nil {
+			g.log.Debugf("no candidate on %v: %v", local.addr, err)
+
+			continue
+		}
+		g.life.set(func() { a.addresses.known[local.addr].bound = true })
 	}
 }
 
@@ -221,22 +338,35 @@ func (g *ICEGatherer) addHost(a *iceAgent, network string, local, told netip.Add
 	})
 	if err == nil {
 		g.life.set(func() { a.gathering.urls[candidate.ID()] = "" })
+		g.noteBase(a, candidate, local)
 		err = a.AddVirtualCandidate(candidate, conn)
 	}
 	if err != nil {
-		_ = conn.Close()
-
-		return g.closedError(err)
+		return errors.Join(g.closedError(err), conn.Close())
 	}
 	g.tell(a, candidate)
 
 	return nil
 }
 
+// noteBase notes which address a candidate of ours is on.
+func (g *ICEGatherer) noteBase(a *iceAgent, c ice.Candidate, base netip.Addr) {
+	if !g.settings.ICE.ContinualGathering || !base.IsValid() {
+		return
+	}
+	g.life.mu.Lock()
+	defer g.life.mu.Unlock()
+	if a.addresses.bases == nil {
+		a.addresses.bases = make(map[string]netip.Addr)
+	}
+	a.addresses.bases[candidateKey(c)] = base
+	a.addresses.loseLocked(a) // the address may be gone already
+}
+
 // OnLocalCandidateRemoved sets the handler that is told a candidate that is of no
-// use any more, since its address is gone, and that GetLocalCandidates does not
-// have any more: see ICESettings.ContinualGathering. If the address returns, the
-// candidate is told anew. It may be nil.
+// use any more, since its address is gone, and that GetLocalCandidates does not have
+// any more: see ICESettings.ContinualGathering. The peer need not hear of it. If the
+// address returns, a host candidate is told anew. It may be nil.
 func (g *ICEGatherer) OnLocalCandidateRemoved(handler func(*ICECandidate)) {
 	g.alive().set(func() { g.onRemoved = handler })
 }

@@ -2,7 +2,6 @@ package webrtc
 
 import (
 	"net"
-	"net/netip"
 	"slices"
 	"time"
 
@@ -21,17 +20,12 @@ const freshAnswer = 5 * time.Second
 // hasLost tells whether a candidate's address is gone.
 func (a *iceAgent) hasLost(c ice.Candidate) bool {
 	lost := a.lost.Load()
-	if lost == nil || c == nil {
+	if lost == nil {
 		return false
 	}
-	base := c.Address()
-	if related := c.RelatedAddress(); c.Type() != ice.CandidateTypeHost && related != nil {
-		base = related.Address
-	}
-	addr, err := netip.ParseAddr(base)
-	_, is := (*lost)[addr]
+	_, is := (*lost)[candidateKey(c)]
 
-	return err == nil && is
+	return is
 }
 
 // isStranded tells whether the selected pair is on an address that is gone.
@@ -55,7 +49,7 @@ func (a *iceAgent) leaveFor(local, remote ice.Candidate) {
 // leaveLost nominates the best pair that works, in place of one on an address that
 // is gone. A controlled agent refuses it.
 func (a *iceAgent) leaveLost() {
-	if !a.isStranded() {
+	if !a.controls.Load() || !a.isStranded() {
 		return
 	}
 	locals, err := a.GetLocalCandidates()

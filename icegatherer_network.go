@@ -7,6 +7,7 @@ import (
 	"math/rand/v2"
 	"net"
 	"net/netip"
+	"time"
 
 	"golang.org/x/net/proxy"
 
@@ -116,21 +117,29 @@ type localAddress struct {
 	iface string
 }
 
-// filteredAddresses are the local addresses that the filters leave. Without
-// filters it returns one that is not valid: the machine chooses.
-func (g *ICEGatherer) filteredAddresses() ([]localAddress, error) {
+// awaitAddresses are the local addresses that servers are asked from: those that the
+// filters leave, or one that is not valid, and the machine chooses. The program's own
+// network may block: when ctx ends there are none.
+func (g *ICEGatherer) awaitAddresses(ctx context.Context) []localAddress {
 	s := &g.settings.ICE
-	if s.InterfaceFilter == nil && s.IPFilter == nil {
-		return []localAddress{{}}, nil
+	if s.InterfaceFilter == nil && s.IPFilter == nil && !s.ContinualGathering {
+		return []localAddress{{}}
+	}
+	found, err := servergather.Await(ctx, g.life.group, g.localAddresses, func([]localAddress) {})
+	if err != nil {
+		g.log.Warnf("the interfaces cannot be read: %v", err)
 	}
 
-	return g.localAddresses()
+	return found
 }
 
 // localAddresses are those that candidates may be gathered on at the moment.
-func (g *ICEGatherer) localAddresses() ([]localAddress, error) {
+func (g *ICEGatherer) localAddresses() ([]localAddress, error) { return g.recentAddresses(0) }
+
+// recentAddresses are those of a look that is not older than age.
+func (g *ICEGatherer) recentAddresses(age time.Duration) ([]localAddress, error) {
 	s := &g.settings.ICE
-	interfaces, err := g.settings.network().Interfaces()
+	interfaces, err := g.looks.interfaces(g.settings.network(), age)
 	if err != nil {
 		return nil, err
 	}

@@ -67,13 +67,14 @@ func (g *ICEGatherer) pour(a *iceAgent) {
 	if idle {
 		g.askInstead(a, urls)
 	}
+	g.life.set(func() { g.tellUntoldLocked(a) })
 	for {
 		g.life.mu.Lock()
 		p := a.gathering.pool
 		if p == nil || len(p.held) == 0 {
 			if p != nil { // else the gatherer was closed
 				a.endPoolLocked()
-				g.doneLocked(a)
+				g.doneLocked(a, a.gathering.first)
 			}
 			g.life.mu.Unlock()
 
@@ -161,7 +162,7 @@ func (g *ICEGatherer) configure(op string, urls []serverURL, pooling bool) error
 // askInstead has an agent with a pool ask these servers. Those of them that it has
 // asked already are not asked again; of others nothing stays.
 func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
-	questions := g.questionsTo(urls)
+	questions := g.questionsFrom(urls, g.awaitAddresses(a.gathering.group.Context()))
 	var asked []*question
 	g.life.mu.Lock()
 	if a.gathering.pool == nil {
@@ -177,8 +178,8 @@ func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
 			asked = append(asked, q)
 		}
 	}
-	a.gathering.questions = questions
-	a.gathering.left += len(asked)
+	a.gathering.questions, a.gathering.replaced = questions, true
+	a.gathering.count(a.gathering.first, asked)
 	gone := make(map[*question]bool)
 	for _, q := range before {
 		if !slices.Contains(questions, q) {
@@ -189,7 +190,7 @@ func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
 	closed := a.takeLocked(func(p pooled) bool { return gone[p.question] })
 	g.life.mu.Unlock()
 	g.closePooled(closed)
-	g.askAll(a, asked)
+	g.askAll(a, a.gathering.first, asked)
 }
 
 // keepTime is how often a reflexive address in a pool is kept alive.
@@ -249,7 +250,7 @@ func (q *question) isSame(other *question) bool {
 func (g *ICEGatherer) forgetLocked(a *iceAgent, q *question) {
 	if !q.over {
 		q.over = true
-		a.gathering.left--
+		q.round.left--
 	}
 	if q.cancel != nil {
 		q.cancel(errServerGone)

@@ -23,6 +23,7 @@ type question struct {
 	network string
 	local   localAddress
 
+	round  *round
 	result ICEServerResult
 	from   net.Addr
 	server netip.AddrPort // that gave a reflexive address
@@ -39,42 +40,53 @@ type question struct {
 // questioning is what an agent's candidates come from. The lock of the
 // gatherer's life guards it.
 type questioning struct {
-	group     *lifecycle.Group        // of the questions
-	round     context.Context         // of those of the round under way
-	end       context.CancelCauseFunc // of that
-	questions []*question
-	left      int               // questions of the round, and host candidates
-	urls      map[string]string // of the servers that gave candidates, by their IDs; of host candidates of ours empty
-	pool      *pool             // which counts in left; nil if what is found may be told
+	group       *lifecycle.Group // of the questions
+	first, last *round           // of gathering: the same until the network changes
+	questions   []*question
+	replaced    bool              // by those to other servers, before all were known
+	urls        map[string]string // of the servers that gave candidates, by their IDs; of host candidates of ours empty
+	pool        *pool             // which counts in the first round; nil if what is found may be told
+}
+
+// round is one time of gathering: the first, and one for each change of the network.
+type round struct {
+	ctx  context.Context // of its questions
+	end  context.CancelCauseFunc
+	left int // questions, and all host candidates together
 }
 
 func newQuestioning() questioning {
-	return questioning{
-		group: lifecycle.NewGroup(), round: context.Background(), end: func(error) {}, urls: make(map[string]string),
-	}
+	return questioning{group: lifecycle.NewGroup(), urls: make(map[string]string)}
 }
 
-// begin begins a round of gathering: the first, and one for each change of the
-// network.
-func (q *questioning) begin(questions []*question) {
-	q.round, q.end = context.WithCancelCause(q.group.Context())
-	q.questions, q.left = append(q.questions, questions...), len(questions)+1
+// begin begins a round, with the host candidates.
+func (q *questioning) begin() *round {
+	r := &round{left: 1}
+	r.ctx, r.end = context.WithCancelCause(q.group.Context())
+	if q.first == nil {
+		q.first = r
+	}
+	q.last = r
+
+	return r
 }
 
-// questionsTo are the questions to servers, in the order of the URLs.
-func (g *ICEGatherer) questionsTo(urls []serverURL) []*question {
-	if len(urls) == 0 {
-		return nil
-	}
-	locals, err := g.filteredAddresses()
-	if err != nil {
-		g.log.Warnf("the interfaces cannot be read: %v", err)
-	}
-
-	return g.questionsFrom(urls, locals)
+// add adds questions to a round.
+func (q *questioning) add(r *round, questions []*question) {
+	q.questions = append(q.questions, questions...)
+	q.count(r, questions)
 }
 
-// questionsFrom are those from local addresses.
+// count has a round wait for questions.
+func (q *questioning) count(r *round, questions []*question) {
+	for _, one := range questions {
+		one.round = r
+	}
+	r.left += len(questions)
+}
+
+// questionsFrom are the questions to servers from local addresses, in the order of
+// the URLs.
 func (g *ICEGatherer) questionsFrom(urls []serverURL, locals []localAddress) []*question {
 	families := g.udpFamilies()
 	reflexive := g.policy != ICETransportPolicyRelay && !g.settings.ICE.replacesReflexive()

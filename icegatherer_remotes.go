@@ -6,6 +6,7 @@ import (
 	"net/netip"
 	"strings"
 
+	"github.com/ctxrtc/webrtc/internal/mdnsnames"
 	"github.com/pion/ice/v4"
 )
 
@@ -18,8 +19,9 @@ func (a *iceAgent) checkRemote(op string, candidate *ICECandidate) (ice.Candidat
 	address := remote.Address()
 	ip := net.ParseIP(address)
 	if ip == nil {
-		if !isName(remote) {
-			return nil, refuse(op, ErrInvalidArgument, "address %q is neither an IP address nor a .local name", address)
+		if !mdnsnames.Valid(address) {
+			return nil, refuse(op, ErrInvalidArgument,
+				"address %q is neither an IP address nor a name of one label and .local", address)
 		}
 
 		return remote, nil
@@ -82,7 +84,8 @@ func (g *ICEGatherer) addRemotes(op string, a *iceAgent, candidates []ICECandida
 
 // maxLookups is how many names an agent has looked up at once. They are taken in
 // the order they came in, so that a peer's names which nobody answers to hold up
-// those that it has added after them, and no one else's.
+// those that it has added after them, and those of others only when 16 peers do so at
+// once: 128 of an API are looked up at a time.
 const maxLookups = 8
 
 // addNamed finds the address of a candidate with a name, which has its place

@@ -35,21 +35,38 @@ var (
 func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 	g.life.mu.Lock()
 	urls := g.urls
-	g.life.mu.Unlock()
-	g.watch(a)
-	questions := g.questionsTo(urls)
-	g.life.mu.Lock()
-	a.gathering.begin(questions)
+	r := a.gathering.begin()
 	if a.gathering.pool != nil {
-		a.gathering.left++
+		r.left++
 	}
 	g.life.mu.Unlock()
+	if g.settings.ICE.ContinualGathering {
+		return g.beginContinual(op, a, r, urls)
+	}
+	filtered := g.settings.ICE.InterfaceFilter != nil || g.settings.ICE.IPFilter != nil
+	if len(urls) > 0 && !filtered {
+		questions := g.questionsFrom(urls, []localAddress{{}}) // the machine chooses
+		g.life.set(func() { a.gathering.add(r, questions) })
+		defer g.askAll(a, r, questions)
+	} else if len(urls) > 0 {
+		g.life.set(func() { r.left++ }) // until the questions are known
+		a.gathering.group.Go(func() {
+			questions := g.questionsFrom(urls, g.awaitAddresses(r.ctx))
+			g.life.mu.Lock()
+			if a.gathering.replaced {
+				questions = nil
+			}
+			a.gathering.add(r, questions)
+			g.doneLocked(a, r)
+			g.life.mu.Unlock()
+			g.askAll(a, r, questions)
+		})
+	}
 	if err := a.GatherCandidates(); err != nil {
 		g.complete() // never left at gathering
 
 		return opError(op, g.closedError(err))
 	}
-	g.askAll(a, questions)
 
 	return nil
 }
@@ -57,13 +74,10 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 // askAll asks servers beside its caller, some at a time.
 //
 //nolint:contextcheck,nolintlint // gathering has a context of its own, which GatherContext ends
-func (g *ICEGatherer) askAll(a *iceAgent, questions []*question) {
+func (g *ICEGatherer) askAll(a *iceAgent, r *round, questions []*question) {
 	client, turns := g.serverClient(), make(chan struct{}, maxQuestions)
-	g.life.mu.Lock()
-	round := a.gathering.round
-	g.life.mu.Unlock()
 	for _, q := range questions {
-		ctx, cancel := context.WithCancelCause(round)
+		ctx, cancel := context.WithCancelCause(r.ctx)
 		g.life.set(func() {
 			q.cancel = cancel
 			if q.over { // it was forgotten before it was asked
@@ -168,10 +182,12 @@ func (g *ICEGatherer) isHost(a *iceAgent, address netip.AddrPort) bool {
 	g.life.mu.Lock()
 	defer g.life.mu.Unlock()
 
-	return slices.ContainsFunc(a.local, func(c ICECandidate) bool {
+	is := func(c ownCandidate) bool {
 		return c.Typ == ICECandidateTypeHost && c.Protocol == ICEProtocolUDP &&
 			c.Port == address.Port() && c.Address == address.Addr().String()
-	}) || a.holdsHostLocked(address)
+	}
+
+	return slices.ContainsFunc(a.local, is) || slices.ContainsFunc(a.addresses.untold, is) || a.holdsHostLocked(address)
 }
 
 func (g *ICEGatherer) askRelay(
@@ -216,6 +232,7 @@ func (g *ICEGatherer) askRelay(
 // addFromServer gives the agent a candidate, and tells it. The agent closes the
 // connection, unless there is an error.
 func (g *ICEGatherer) addFromServer(a *iceAgent, q *question, candidate ice.Candidate, conn net.PacketConn) error {
+	g.noteBase(a, candidate, q.local.addr)
 	g.life.mu.Lock()
 	over := q.over
 	held := false
@@ -250,7 +267,7 @@ func (g *ICEGatherer) answered(a *iceAgent, q *question, err error) {
 		q.result.Step = ICEGatherStepDone
 	}
 	g.overLocked(a, q, err)
-	g.doneLocked(a)
+	g.doneLocked(a, q.round)
 }
 
 // overLocked ends a question, and tells its error.
@@ -288,15 +305,14 @@ func (g *ICEGatherer) postErrorLocked(a *iceAgent, failed *ICECandidateError) {
 	}
 }
 
-// doneLocked counts what an agent's candidates come from, and completes
-// gathering with the last.
-func (g *ICEGatherer) doneLocked(a *iceAgent) {
-	a.gathering.left--
-	if a.gathering.left > 0 {
+// doneLocked counts what a round of an agent's waits for, and completes gathering
+// with the last, if there is no newer round.
+func (g *ICEGatherer) doneLocked(a *iceAgent, r *round) {
+	if r.left--; r.left > 0 {
 		return
 	}
-	a.gathering.end(errRoundOver)
-	if g.newest == a {
+	r.end(errRoundOver)
+	if g.newest == a && a.gathering.last == r {
 		g.completeLocked()
 	}
 }
@@ -316,7 +332,7 @@ func (g *ICEGatherer) cut(a *iceAgent, cause error) error {
 	if g.newest == a {
 		g.completeLocked()
 	}
-	end := a.gathering.end
+	end := a.gathering.last.end
 	g.life.mu.Unlock()
 	end(cause)
 

@@ -43,6 +43,7 @@ func (t *ICETransport) run(agent *iceAgent, params ICEParameters) error {
 	if role == ICERoleControlling {
 		start = agent.StartDial
 	}
+	agent.controls.Store(role == ICERoleControlling)
 	err := errors.Join(
 		agent.OnConnectionStateChange(func(state ice.ConnectionState) { t.onAgentState(agent, state) }),
 		agent.OnSelectedCandidatePairChange(func(local, remote ice.Candidate) { t.onAgentPair(agent, local, remote) }),
@@ -97,8 +98,12 @@ func (t *ICETransport) onAgentState(agent *iceAgent, agentState ice.ConnectionSt
 	if state == ICETransportStateClosed {
 		return // the agent is closed by us alone, and that is told by end
 	}
-	if state == ICETransportStateConnected {
+	switch state {
+	case ICETransportStateConnected:
 		agent.awaitChecks()
+	case ICETransportStateFailed:
+		agent.isDead.Store(true)
+	default:
 	}
 	t.life.mu.Lock()
 	if agent.expired { // it is being closed

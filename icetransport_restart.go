@@ -194,7 +194,7 @@ func (t *ICETransport) prepareRestart(op string, reuse bool) (*iceAgent, error) 
 	check := t.onCheck
 	agent.check.Store(&check)
 	t.life.mu.Lock()
-	before := t.next
+	before, inUse := t.next, t.agent
 	ended := t.life.group.Cause() != nil
 	reuse = reuse && before != nil && !before.started && !before.dropped.Load() && !before.agreed.Load()
 	if !ended && !reuse {
@@ -210,7 +210,7 @@ func (t *ICETransport) prepareRestart(op string, reuse bool) (*iceAgent, error) 
 		return nil, refuse(op, ErrInvalidState, "transport has ended: %w", t.life.group.Cause())
 	}
 	if before != nil {
-		g.release(before, agent)
+		g.release(before, inUse) // until the new one gathers
 	}
 
 	return agent, nil
@@ -282,7 +282,10 @@ func (t *ICETransport) wake() {
 
 // retire closes an agent that is not used any more, and keeps what it counted.
 func (t *ICETransport) retire(agent, inUse *iceAgent) {
-	packets := packetsSent(agent.Agent)
+	var packets uint32
+	if t.life.group.Cause() == nil { // else the gatherer closes it just now
+		packets = packetsSent(agent.Agent)
+	}
 	t.gatherer.release(agent, inUse)
 	t.life.mu.Lock()
 	defer t.life.mu.Unlock()

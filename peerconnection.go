@@ -75,7 +75,7 @@ func (api *API) NewPeerConnection(configuration Configuration) (*PeerConnection,
 	if err := config.validate(time.Now()); err != nil {
 		return nil, opError(op, err)
 	}
-	own := &API{settings: api.settings.forConnection(), names: api.names}
+	own := &API{settings: api.settings.forConnection(), names: api.names, looks: api.looks}
 	gatherer, err := own.NewICEGatherer(config.gatherOptions())
 	if err != nil {
 		return nil, opError(op, err)

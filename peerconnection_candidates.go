@@ -34,7 +34,7 @@ func (c remoteCandidate) of(present string) ICECandidate {
 }
 
 // OnICECandidate sets the handler that is told every local candidate, and nil
-// once after the last one. ToJSON makes of a candidate what AddICECandidate of
+// once after the last one, as [ICEGatherer.OnLocalCandidate] is. ToJSON makes of a candidate what AddICECandidate of
 // the peer takes. It may be nil.
 func (pc *PeerConnection) OnICECandidate(handler func(*ICECandidate)) {
 	if pc.alive() == nil {

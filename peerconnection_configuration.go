@@ -126,8 +126,10 @@ func (c Configuration) gatherOptions() ICEGatherOptions {
 //   - AlwaysNegotiateDataChannels, if true, has the next offer have data channels,
 //     and makes one needed.
 //
-// ICETransportPolicy has to be given as it is; other fields may be left zero.
-// Another value than the present one is [ErrInvalidModification].
+// Servers and, before the first local description, the size of the pool are taken
+// as they are: left out, they are none and 0. GetConfiguration has the present
+// ones. ICETransportPolicy has to be given as it is; all other fields may be left
+// zero. Another value than the present one is [ErrInvalidModification].
 // https://www.w3.org/TR/webrtc/#set-the-configuration
 func (pc *PeerConnection) SetConfiguration(configuration Configuration) error {
 	const op = "peerconnection set configuration"

@@ -28,8 +28,10 @@ type SettingEngine struct {
 	DataChannel DataChannelSettings
 	SRTP        SRTPSettings
 
-	// Net is the network that all sockets are made on. If nil, it is the
-	// machine's.
+	// Net is the network that all sockets are made on: those of candidates and to
+	// servers by ListenUDP and the dialers, those of multicast DNS by ListenUDP.
+	// Interfaces is asked at each gathering, and again and again with
+	// ICESettings.ContinualGathering. If nil, it is the machine's.
 	Net transport.Net
 
 	// LoggerFactory makes the loggers of all layers. If nil, it is pion's

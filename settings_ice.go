@@ -58,19 +58,24 @@ type ICESettings struct {
 	// ContinualGathering goes on gathering after the first time, for devices that
 	// roam. A new local address is another round of it: the state is gathering, the
 	// candidates on the address are told, nil after the last. Those of an address
-	// that is gone are told to OnLocalCandidateRemoved. The controlling side, which
-	// has to have this setting or Renomination, changes over to a pair that works,
-	// at once when its own address is gone, and within 10 s when it was the peer's;
-	// its own move needs no signaling, that of the controlled side needs its new
-	// candidates told to the peer. It turns Renomination on.
+	// that is gone are told to OnLocalCandidateRemoved; the sockets stay open until a
+	// restart, and serve again if the address returns. Servers are asked anew then.
 	//
-	// After 16 new addresses a restart is needed to gather on more. TCP candidates do
-	// not change, and the setting excludes UDPMux and the hiding of addresses by
-	// mDNS.
+	// The controlling side changes over to a pair that works, by renomination, which
+	// this turns on: at once when its own address is gone, and within 10 s when it
+	// was the peer's, if it has this setting or Renomination. Its own move needs no
+	// signaling. That of the controlled side needs its new candidates told to the
+	// peer. The peer has to know renomination, as this library, pion and browsers do.
+	//
+	// It is for gaps that are shorter than DisconnectedTimeout and FailedTimeout
+	// together: after them ICE has failed, and a restart alone helps. So it does
+	// after 16 new addresses, and when the peer has as many candidates of ours as it
+	// takes. It has UDP candidates alone, and excludes UDPMux, TCPMux, Lite, and the
+	// hiding of addresses by mDNS.
 	ContinualGathering bool
 
-	// NetworkMonitorInterval is how often ContinualGathering looks at the
-	// machine's addresses. If zero, 2 s.
+	// NetworkMonitorInterval is how often ContinualGathering looks at the machine's
+	// addresses, at least 10 ms. If zero, 2 s.
 	NetworkMonitorInterval time.Duration
 
 	// PortMin and PortMax are the UDP ports of host candidates, both
@@ -284,8 +289,13 @@ func toICENetworks(types []NetworkType) []ice.NetworkType {
 }
 
 func (r ICEAddressRewriteRule) rule() ice.AddressRewriteRule {
+	external := make([]string, len(r.External))
+	for i := range r.External {
+		external[i] = strings.TrimSpace(r.External[i])
+	}
+
 	return ice.AddressRewriteRule{
-		External: r.External, Local: r.Local, Iface: r.Iface, CIDR: r.CIDR,
+		External: external, Local: strings.TrimSpace(r.Local), Iface: r.Iface, CIDR: strings.TrimSpace(r.CIDR),
 		AsCandidateType: lookup(rewriteCandidateTypes, r.AsCandidateType),
 		Mode:            ice.AddressRewriteMode(r.Mode),
 		Networks:        toICENetworks(r.Networks),
@@ -316,6 +326,17 @@ func (s *ICESettings) rewriteRules() []ice.AddressRewriteRule {
 	}
 
 	return append(rules, anyLocal.rule())
+}
+
+// agentRewriteRules are those of candidates that the agent gathers itself.
+func (s *ICESettings) agentRewriteRules() []ice.AddressRewriteRule {
+	if !s.ContinualGathering {
+		return s.rewriteRules()
+	}
+
+	return slices.DeleteFunc(s.rewriteRules(), func(r ice.AddressRewriteRule) bool {
+		return r.AsCandidateType == ice.CandidateTypeHost
+	})
 }
 
 // maxRemoteCandidates is MaxRemoteCandidates or its default.
@@ -362,6 +383,8 @@ func (e *SettingEngine) iceAgentOptions(servers int, policy ICETransportPolicy) 
 		return nil, refuse(op, ErrInvalidArgument, "a lite agent has host candidates only: %d servers", servers)
 	case s.Lite:
 		candidateTypes = candidateTypes[:1]
+	case s.ContinualGathering: // the host candidates are ours
+		candidateTypes = lookup(policyCandidateTypes, ICETransportPolicyNoHost)
 	}
 
 	// The agent takes its default for relayed candidates before it knows the
@@ -385,7 +408,7 @@ func (e *SettingEngine) iceAgentOptions(servers int, policy ICETransportPolicy) 
 		ice.WithRemoteIPFilter(s.RemoteIPFilter),
 		ice.WithUDPMux(e.agentUDPMux()),
 		ice.WithTCPMux(s.TCPMux),
-		ice.WithAddressRewriteRules(s.rewriteRules()...),
+		ice.WithAddressRewriteRules(s.agentRewriteRules()...),
 	}
 	options = append(options, s.Renomination.options()...)
 

@@ -26,6 +26,9 @@ const (
 	// sequence numbers have no more.
 	maxReplayWindow = 1 << 16
 
+	// minMonitorInterval keeps a forgotten unit from being a busy loop.
+	minMonitorInterval = 10 * time.Millisecond
+
 	// minReceiveWindow is what every SCTP endpoint must announce at least:
 	// https://datatracker.ietf.org/doc/html/rfc9260#section-3.3.2
 	minReceiveWindow = 1500
@@ -153,11 +156,15 @@ func (s *ICESettings) validate() error {
 		{s.STUNGatherTimeout < 0, "STUNGatherTimeout is negative"},
 		{s.TURNGatherTimeout < 0, "TURNGatherTimeout is negative"},
 		{s.Renomination.Interval < 0, "Renomination.Interval is negative"},
-		{s.NetworkMonitorInterval < 0, "NetworkMonitorInterval is negative"},
 		{
-			s.ContinualGathering && s.UDPMux != nil,
-			"ContinualGathering opens sockets on new addresses, and UDPMux forbids others than its own",
+			s.NetworkMonitorInterval != 0 && s.NetworkMonitorInterval < minMonitorInterval,
+			fmt.Sprintf("NetworkMonitorInterval of %v is below %v", s.NetworkMonitorInterval, minMonitorInterval),
 		},
+		{
+			s.ContinualGathering && (s.UDPMux != nil || s.TCPMux != nil),
+			"ContinualGathering opens sockets on new addresses; those of UDPMux and TCPMux stay where they are",
+		},
+		{s.ContinualGathering && s.Lite, "ContinualGathering moves a pair, which a lite agent leaves to its peer"},
 		{s.ContinualGathering && hides, "ContinualGathering cannot have new addresses hidden by mDNS"},
 		{
 			s.KeepaliveInterval < 0 && !s.Lite,

@@ -74,7 +74,11 @@ func TestSettingsValidate(t *testing.T) {
 		{"continual gathering", func(e *SettingEngine) { e.ICE.ContinualGathering = true }, ""},
 		{"continual gathering on a mux", func(e *SettingEngine) {
 			e.ICE.ContinualGathering, e.ICE.UDPMux = true, new(ice.MultiUDPMuxDefault)
-		}, "UDPMux forbids"},
+		}, "stay where they are"},
+		{"monitor interval, no unit", func(e *SettingEngine) { e.ICE.NetworkMonitorInterval = 2 }, "2ns is below 10ms"},
+		{"continual gathering, lite", func(e *SettingEngine) {
+			e.ICE.ContinualGathering, e.ICE.Lite = true, true
+		}, "leaves to its peer"},
 		{"continual gathering, hidden", func(e *SettingEngine) {
 			e.ICE.ContinualGathering, e.ICE.MulticastDNSMode = true, ice.MulticastDNSModeQueryAndGather
 		}, "hidden by mDNS"},

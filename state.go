@@ -104,7 +104,7 @@ const (
 	ICEGathererStateUnknown   ICEGathererState = 0 // no state
 	ICEGathererStateNew       ICEGathererState = 1 // Gather was not called yet
 	ICEGathererStateGathering ICEGathererState = 2 // candidates are being collected
-	ICEGathererStateComplete  ICEGathererState = 3 // no more candidates will come
+	ICEGathererStateComplete  ICEGathererState = 3 // all candidates of the first gathering, of a restart or of a change of the network are told
 	ICEGathererStateClosed    ICEGathererState = 4 // over
 )
 

@@ -43,7 +43,7 @@ func main() {
 
 const usage = `usage: roaming [-size SIZE] [-moves N] [-way restart|continual]
 
-  -size SIZE  how much is sent, at least 4MiB (default ` + defaultSize + `)
+  -size SIZE  how much is sent, from 4MiB to 16GiB (default ` + defaultSize + `)
   -moves N    how often the sender's network changes meanwhile, 0 to 100 (default 5)
   -way WAY    restart: ICE restarts on the new network, which takes signaling (default)
               continual: ICE finds the new network by itself, without

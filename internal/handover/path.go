@@ -236,7 +236,9 @@ func (p *Path) Repeat(written uint64) {
 	}
 	if last := p.last.Swap(nil); last != nil {
 		_, _ = p.Conn().Write(*last)
-		p.spare.Store(last)
+		if !p.last.CompareAndSwap(nil, last) { // the next path may be better
+			p.spare.Store(last)
+		}
 	}
 }
 

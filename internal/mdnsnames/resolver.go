@@ -141,7 +141,7 @@ func (r *Resolver) dropLocked() querier {
 // at once when ctx ends. 128 names are asked for at once: a user has to leave
 // some to others.
 func (u *User) Lookup(ctx context.Context, name string) (netip.Addr, error) {
-	if !valid(name) {
+	if !Valid(name) {
 		return netip.Addr{}, errNoName
 	}
 	if err := u.begin(); err != nil {
@@ -154,10 +154,10 @@ func (u *User) Lookup(ctx context.Context, name string) (netip.Addr, error) {
 	return u.ask(ctx, strings.ToLower(name))
 }
 
-// valid tells whether a name may be asked for: those of more than one label are
+// Valid tells whether a name may be asked for: those of more than one label are
 // not names of this kind.
 // https://datatracker.ietf.org/doc/html/draft-ietf-mmusic-mdns-ice-candidates#section-3.2.1
-func valid(name string) bool {
+func Valid(name string) bool {
 	label, ok := strings.CutSuffix(name, ".local")
 
 	return ok && label != "" && len(label) <= 63 && !strings.ContainsAny(label, ".\x00")
@@ -255,8 +255,18 @@ func (u *User) connected(ctx context.Context) (querier, error) {
 		case <-ctx.Done():
 			return nil, context.Cause(ctx)
 		}
-		if c.err != nil || r.shared() || !c.conn.Outdated() {
+		if c.err != nil || r.shared() {
 			return c.conn, c.err
+		}
+		outdated := make(chan bool, 1)
+		u.tasks.Handle(func() { outdated <- c.conn.Outdated() }) // the program's network may block
+		select {
+		case is := <-outdated:
+			if !is {
+				return c.conn, c.err
+			}
+		case <-ctx.Done():
+			return nil, context.Cause(ctx)
 		}
 		if !r.replace(c) {
 			return c.conn, c.err
