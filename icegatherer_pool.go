@@ -161,6 +161,8 @@ func (g *ICEGatherer) configure(op string, urls []serverURL, pooling bool) error
 
 // askInstead has an agent with a pool ask these servers. Those of them that it has
 // asked already are not asked again; of others nothing stays.
+//
+//nolint:contextcheck,nolintlint // gathering has a context of its own, which GatherContext ends
 func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
 	questions := g.questionsFrom(urls, g.awaitAddresses(a.gathering.group.Context()))
 	var asked []*question
@@ -184,7 +186,7 @@ func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
 	for _, q := range before {
 		if !slices.Contains(questions, q) {
 			gone[q] = true
-			g.forgetLocked(a, q)
+			g.forgetLocked(q)
 		}
 	}
 	closed := a.takeLocked(func(p pooled) bool { return gone[p.question] })
@@ -247,7 +249,7 @@ func (q *question) isSame(other *question) bool {
 }
 
 // forgetLocked ends a question, of which nothing is to be told.
-func (g *ICEGatherer) forgetLocked(a *iceAgent, q *question) {
+func (g *ICEGatherer) forgetLocked(q *question) {
 	if !q.over {
 		q.over = true
 		q.round.left--

@@ -6,8 +6,9 @@ import (
 	"net/netip"
 	"strings"
 
-	"github.com/ctxrtc/webrtc/internal/mdnsnames"
 	"github.com/pion/ice/v4"
+
+	"github.com/ctxrtc/webrtc/internal/mdnsnames"
 )
 
 // checkRemote refuses what may not be added.
