@@ -209,7 +209,12 @@ type record struct {
 
 // watch sets handlers that keep a record. A closed that is told before State
 // and the cause of Context tell it is recorded as something else.
+//
+// Events that were posted before are none of the record's.
 func watch(s *stack) *record {
+	told := make(chan struct{})
+	s.ice.life.queue().Post(nil, func() { close(told) })
+	<-told
 	r := new(record)
 	closed := func(st stage) string {
 		if st.state(s) != "closed" || context.Cause(st.context(s)) == nil {
