@@ -108,11 +108,14 @@ func (o *outgoing) send(ctx context.Context, show *screen.Screen, channel *webrt
 	if err == nil {
 		err = sendControl(ctx, channel, control{Digest: &mine})
 	}
-	if err != nil {
+	if err != nil && !errors.Is(err, io.EOF) { // else the receiver has closed, and perhaps told why before
 		cancel(err)
 	}
 	<-answered
+	var theirs told
 	switch {
+	case errors.As(lastErr, &theirs):
+		return result, lastErr
 	case err != nil:
 		return result, err
 	case lastErr != nil:
