@@ -42,7 +42,12 @@ class Channel:
 
     def message(self, data):
         if self.channel.label.startswith("echo"):
-            self.channel.send(data)
+            # aiortc hands out what overtakes the acknowledgement of an unordered
+            # channel, which it will not send on before that.
+            if self.channel.readyState == "open":
+                self.channel.send(data)
+            else:
+                self.channel.once("open", lambda: self.channel.send(data))
             return
         data = data.encode() if isinstance(data, str) else data
         self.bytes += len(data)

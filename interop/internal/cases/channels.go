@@ -108,7 +108,10 @@ func (s *session) ours(ctx context.Context, k kind) error {
 	if err != nil {
 		return err
 	}
-	if seen.Ordered != nil && *seen.Ordered != k.ordered {
+	if seen.Ordered == nil { // it does not tell what it sees
+		return echo(ctx, c, label)
+	}
+	if *seen.Ordered != k.ordered {
 		err = fmt.Errorf("the peer sees ordered %t", *seen.Ordered)
 	}
 	err = errors.Join(err, same("maxRetransmits", seen.MaxRetransmits, k.maxRetransmits),

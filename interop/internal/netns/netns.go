@@ -25,6 +25,10 @@ const prefix = "ctxlab-"
 // folder is where iproute2 keeps the namespaces that have names.
 const folder = "/run/netns"
 
+// files is where "ip netns exec" finds files that stand in the place of those in
+// /etc.
+const files = "/etc/netns"
+
 // Set is the namespaces of one network. Its methods are for one goroutine.
 type Set struct {
 	prefix string
@@ -68,6 +72,14 @@ func (s *Set) Add(name string) error {
 	full := s.Name(name)
 	// First, since a command that is ended in its middle may have made it.
 	s.names = append(s.names, full)
+	// Nobody answers there, which is told at once. With the machine's servers a
+	// peer that looks for a name would wait for some seconds.
+	if err := os.MkdirAll(filepath.Join(files, full), 0o755); err != nil {
+		return err
+	}
+	if err := os.WriteFile(filepath.Join(files, full, "resolv.conf"), []byte("nameserver 127.0.0.1\n"), 0o644); err != nil {
+		return err
+	}
 	if err := run("ip", "netns", "add", full); err != nil {
 		return err
 	}
@@ -102,7 +114,27 @@ func (s *Set) Link(a, endA, addressA, b, endB, addressB string) error {
 		return err
 	}
 
-	return errors.Join(s.Up(a, endA, addressA), s.Up(b, endB, addressB))
+	if err := errors.Join(s.Up(a, endA, addressA), s.Up(b, endB, addressB)); err != nil {
+		return err
+	}
+
+	return errors.Join(s.carries(a, endA), s.carries(b, endB))
+}
+
+// carries waits until an interface has seen that its cable is plugged in at both
+// ends. libwebrtc looks for others only every two seconds.
+func (s *Set) carries(name, device string) error {
+	for range 500 {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+		out, err := exec.CommandContext(ctx, "ip", "-n", s.Name(name), "-brief", "link", "show", "dev", device).Output()
+		cancel()
+		if fields := strings.Fields(string(out)); err == nil && len(fields) > 1 && fields[1] == "UP" {
+			return nil
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+
+	return fmt.Errorf("the interface %s of %s does not come up", device, name)
 }
 
 // Up gives an interface its address and switches it on. Without an address it
@@ -190,6 +222,7 @@ func started(pid int) (string, error) {
 // remove ends what runs in a namespace, then removes it. A namespace whose
 // processes live on would live on too, without a name.
 func remove(name string) error {
+	defer os.RemoveAll(filepath.Join(files, name)) //nolint:errcheck // harmless if it stays
 	if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
 		return nil //nolint:nilerr // there is none: all is well
 	}

@@ -339,7 +339,7 @@ type tail struct {
 }
 
 func (t *tail) Write(b []byte) (int, error) {
-	const most = 4 << 10
+	const most = 64 << 10
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.bytes = append(t.bytes, b...)

@@ -14,12 +14,12 @@ const hasher = () => {
 const random = (n) => new Uint8Array(randomBytes(n));
 
 // serve runs until stdin ends. The version is that of the npm package.
-export function serve(RTCPeerConnection, name) {
+export function serve(RTCPeerConnection, name, options = {}) {
   // stdout is for the protocol alone.
   console.log = console.error;
   console.info = console.error;
   console.debug = console.error;
-  const request = makePeer({ RTCPeerConnection, emit, hasher, random });
+  const request = makePeer({ RTCPeerConnection, emit, hasher, random, ...options });
   const input = createInterface({ input: process.stdin });
   input.on('line', (line) => request(JSON.parse(line)));
   // At once: what native code is left running would keep the process alive.

@@ -11,11 +11,16 @@ const bytesOf = (data) => (ArrayBuffer.isView(data)
   ? new Uint8Array(data.buffer, data.byteOffset, data.byteLength)
   : new Uint8Array(data));
 
+// limit of a channel. @roamhq/wrtc has 65535 where there is none.
+const limit = (n) => (n === null || n === 65535 ? undefined : n);
+
 // makePeer returns the function that does what a request asks for.
 //   emit(event)  tells the laboratory what has happened
 //   hasher()     has update(bytes) and digest(), which may be a promise of hex
 //   random(n)    is n random bytes
-export function makePeer({ RTCPeerConnection, emit, hasher, random }) {
+//   blind        says that channels which the peer has announced do not tell how
+//                reliable they are
+export function makePeer({ RTCPeerConnection, emit, hasher, random, blind = false }) {
   const connections = new Map();
 
   function adopt(connection, channel, announced) {
@@ -35,20 +40,17 @@ export function makePeer({ RTCPeerConnection, emit, hasher, random }) {
     const opened = () => {
       if (record.opened) return;
       record.opened = true;
-      emit({
-        event: 'open',
-        pc: connection.name,
-        label: channel.label,
-        channel: channel.id,
-        ordered: channel.ordered,
-        maxRetransmits: channel.maxRetransmits ?? undefined,
-        maxPacketLifeTime: channel.maxPacketLifeTime ?? undefined,
-        protocol: channel.protocol,
-      });
+      const event = { event: 'open', pc: connection.name, label: channel.label, channel: channel.id };
+      if (!announced || !blind) {
+        event.ordered = channel.ordered;
+        event.maxRetransmits = limit(channel.maxRetransmits);
+        event.maxPacketLifeTime = limit(channel.maxPacketLifeTime);
+      }
+      emit(event);
     };
     channel.onopen = opened;
     channel.onclose = () => emit({ event: 'closed', pc: connection.name, label: channel.label });
-    if (announced && channel.readyState === 'open') opened();
+    if (channel.readyState === 'open') opened();
   }
 
   async function gathered(pc) {
