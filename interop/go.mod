@@ -6,7 +6,10 @@ toolchain go1.26.0
 
 replace github.com/ctxrtc/webrtc => ..
 
-require github.com/ctxrtc/webrtc v0.0.0-00010101000000-000000000000
+require (
+	github.com/ctxrtc/webrtc v0.0.0-00010101000000-000000000000
+	github.com/stretchr/testify v1.12.1
+)
 
 require (
 	github.com/google/uuid v1.6.0 // indirect
@@ -25,6 +28,7 @@ require (
 	github.com/pion/transport/v5 v5.0.1 // indirect
 	github.com/pion/turn/v5 v5.1.2 // indirect
 	github.com/wlynxg/anet v0.0.5 // indirect
+	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.48.0 // indirect
 	golang.org/x/net v0.49.0 // indirect
 	golang.org/x/sys v0.41.0 // indirect

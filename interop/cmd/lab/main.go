@@ -191,7 +191,7 @@ func (f *findings) add(r table.Row) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.rows = append(f.rows, r)
-	fmt.Printf("%-8.8s %-12s %-15s %-12s %6d ms  %s\n",
+	fmt.Printf("%-7.7s %-12s %-15s %-12s %6d ms  %s\n",
 		r.Outcome, r.Peer, r.Case, r.Direction, r.Time.Milliseconds(), r.Note)
 }
 

@@ -30,7 +30,9 @@ type Env struct {
 }
 
 // note adds something to the outcome.
-func (e *Env) note(format string, args ...any) { e.notes = append(e.notes, fmt.Sprintf(format, args...)) }
+func (e *Env) note(format string, args ...any) {
+	e.notes = append(e.notes, fmt.Sprintf(format, args...))
+}
 
 // Notes are what a case has said about itself, for the table.
 func (e *Env) Notes() string { return strings.Join(e.notes, "; ") }
@@ -65,7 +67,7 @@ func All() []Case {
 		{"dtls-client", 15 * time.Second, dtlsClient},
 		{"dtls-server", 15 * time.Second, dtlsServer},
 		{"cancel", 20 * time.Second, cancel},
-		{"echo", 15 * time.Second, echoes},
+		{"echo", 8 * time.Second, echoes},
 		{"bulk", 60 * time.Second, bulk},
 		{"channels", 20 * time.Second, channels},
 		{"reliability", 20 * time.Second, reliability},
@@ -73,9 +75,9 @@ func All() []Case {
 		{"close-channel", 15 * time.Second, closeChannel},
 		{"close-by-us", 15 * time.Second, closeByUs},
 		{"close-by-peer", 15 * time.Second, closeByPeer},
-		{"restart", 20 * time.Second, restart},
+		{"restart", 8 * time.Second, restart},
 		{"shutdown", 20 * time.Second, shutdown},
-		{"cancel-noticed", 45 * time.Second, cancelNoticed},
+		{"cancel-noticed", 75 * time.Second, cancelNoticed},
 	}
 }
 

@@ -56,10 +56,15 @@ func closeByPeer(ctx context.Context, e *Env) error {
 	}
 	within, cancel := limit(ctx)
 	defer cancel()
-	if err := over(within, s.pc.Context()); err != nil {
+	// Channels end with the association. A peer that then goes without an alert
+	// leaves the connection to the timeouts of ICE.
+	if err := over(within, s.echo.Context()); err != nil {
 		return errors.Join(fmt.Errorf("we do not notice the peer's close: %w", err), s.end())
 	}
-	e.note("noticed after %d ms (%v)", time.Since(begin).Milliseconds(), context.Cause(s.pc.Context()))
+	e.note("channel ended after %d ms (%v)", time.Since(begin).Milliseconds(), context.Cause(s.echo.Context()))
+	if err := over(within, s.pc.Context()); err != nil {
+		e.note("the connection lives on: the peer has stopped SCTP alone")
+	}
 
 	return s.end()
 }

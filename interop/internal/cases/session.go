@@ -299,7 +299,7 @@ func (s *session) told() string {
 		return ""
 	}
 
-	return " (candidates refused: " + strings.Join(s.refused, "; ") + ")"
+	return fmt.Sprintf(" (%d candidates refused, the first: %s)", len(s.refused), s.refused[0])
 }
 
 func (s *session) arrival(label string) chan *webrtc.DataChannel {
