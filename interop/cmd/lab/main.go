@@ -197,7 +197,7 @@ func (f *findings) add(r table.Row) {
 
 // summary prints how it went, and returns how many cases have failed.
 func (f *findings) summary(took time.Duration) int {
-	count := map[table.Outcome]int{}
+	count := make(map[table.Outcome]int)
 	for _, r := range f.rows {
 		count[r.Outcome]++
 	}

@@ -38,7 +38,7 @@ type report struct {
 // a panic of the library, the task is noted and another process does the rest.
 func outside(ctx context.Context, c choice, number string, s *scenario, found *findings) {
 	set := netns.New(number)
-	defer func() {
+	defer func() { //nolint:contextcheck // it has to be removed after an interrupt, too
 		if err := set.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, "lab:", err)
 		}
@@ -92,7 +92,7 @@ func inner(ctx context.Context, set *netns.Set, o order, found *findings) (int, 
 	if err != nil {
 		return -1, err
 	}
-	defer stdin.Close() //nolint:errcheck // it has ended by then
+	defer stdin.Close() // it has ended by then
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		return -1, err

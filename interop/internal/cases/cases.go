@@ -77,7 +77,7 @@ func All() []Case {
 		{"close-by-peer", 15 * time.Second, closeByPeer},
 		{"restart", 8 * time.Second, restart},
 		{"shutdown", 20 * time.Second, shutdown},
-		{"cancel-noticed", 75 * time.Second, cancelNoticed},
+		{"cancel-noticed", 45 * time.Second, cancelNoticed},
 	}
 }
 

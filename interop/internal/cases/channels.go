@@ -19,7 +19,7 @@ func channels(ctx context.Context, e *Env) error {
 	}
 	err = s.many(ctx, 50)
 
-	return errors.Join(err, s.end())
+	return errors.Join(err, s.end(ctx))
 }
 
 func (s *session) many(ctx context.Context, each int) error {
@@ -93,7 +93,7 @@ func reliability(ctx context.Context, e *Env) error {
 		}
 	}
 
-	return errors.Join(all, s.end())
+	return errors.Join(all, s.end(ctx))
 }
 
 func (s *session) ours(ctx context.Context, k kind) error {
@@ -190,7 +190,7 @@ func negotiated(ctx context.Context, e *Env) error {
 		}
 	}
 
-	return errors.Join(err, s.end())
+	return errors.Join(err, s.end(ctx))
 }
 
 // closeChannel closes one channel from each side; the connection stays.
@@ -207,7 +207,7 @@ func closeChannel(ctx context.Context, e *Env) error {
 		err = echo(ctx, s.echo, "the others live")
 	}
 
-	return errors.Join(err, s.end())
+	return errors.Join(err, s.end(ctx))
 }
 
 func (s *session) closeOurs(ctx context.Context) error {

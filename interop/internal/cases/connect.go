@@ -32,7 +32,7 @@ func (e *Env) once(ctx context.Context, opts options) error {
 	}
 	e.note("first echo after %d ms", time.Since(begin).Milliseconds())
 
-	return s.end()
+	return s.end(ctx)
 }
 
 // role connects and looks at which role in DTLS came of it.
@@ -46,7 +46,7 @@ func (e *Env) role(ctx context.Context, opts options, client bool) error {
 		err = errors.New("our role in DTLS is the other one")
 	}
 
-	return errors.Join(err, s.end())
+	return errors.Join(err, s.end(ctx))
 }
 
 // cancelPoints is at how many moments of a connect it is cancelled.
@@ -63,12 +63,12 @@ func cancel(ctx context.Context, e *Env) error {
 	}
 	exchanged := time.Now()
 	if err := errors.Join(s.pc.Connect(ctx), s.firstEcho(ctx)); err != nil {
-		return errors.Join(err, s.end())
+		return errors.Join(err, s.end(ctx))
 	}
 	took := time.Since(exchanged)
 	e.note("connect of %d ms, of which %d ms after the descriptions",
 		time.Since(begin).Milliseconds(), took.Milliseconds())
-	if err := s.end(); err != nil {
+	if err := s.end(ctx); err != nil {
 		return err
 	}
 	for i := range cancelPoints {
@@ -158,7 +158,7 @@ func restart(ctx context.Context, e *Env) error {
 		return err
 	}
 
-	return errors.Join(s.restart(ctx), s.end())
+	return errors.Join(s.restart(ctx), s.end(ctx))
 }
 
 func (s *session) restart(ctx context.Context) error {
@@ -169,7 +169,7 @@ func (s *session) restart(ctx context.Context) error {
 		return err
 	}
 	s.stray()
-	follow, stray := context.WithCancel(context.Background())
+	follow, stray := context.WithCancel(context.WithoutCancel(ctx))
 	s.stray = stray
 	negotiate := s.answer
 	if s.env.Offer {

@@ -73,7 +73,7 @@ func echoes(ctx context.Context, e *Env) error {
 		all = echoBinary(ctx, s.echo, data)
 	}
 
-	return errors.Join(all, s.end())
+	return errors.Join(all, s.end(ctx))
 }
 
 // bulk moves 16 MiB each way at the same time.
@@ -83,7 +83,7 @@ func bulk(ctx context.Context, e *Env) error {
 		return err
 	}
 
-	return errors.Join(s.bulk(ctx, bulkSize), s.end())
+	return errors.Join(s.bulk(ctx, bulkSize), s.end(ctx))
 }
 
 func (s *session) bulk(ctx context.Context, size int) error {

@@ -66,7 +66,7 @@ func (e *Env) connect(ctx context.Context, opts options) (*session, error) {
 		err = s.firstEcho(ctx)
 	}
 	if err != nil {
-		return nil, errors.Join(fmt.Errorf("connect: %w%s", err, s.told()), s.end())
+		return nil, errors.Join(fmt.Errorf("connect: %w%s", err, s.told()), s.end(ctx))
 	}
 
 	return s, nil
@@ -93,14 +93,14 @@ func (e *Env) dial(ctx context.Context, opts options) (*session, error) {
 		env: e, opts: opts, pc: pc, name: fmt.Sprintf("%d", e.connections),
 		ran: make(chan error, 1), arrived: map[string]chan *webrtc.DataChannel{},
 	}
-	run, stop := context.WithCancelCause(context.Background())
+	run, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	s.stop = stop
 	go func() { s.ran <- pc.Run(run) }()
-	follow, stray := context.WithCancel(context.Background())
+	follow, stray := context.WithCancel(context.WithoutCancel(ctx))
 	s.stray = stray
 	pc.OnDataChannel(func(c *webrtc.DataChannel) { s.arrival(c.Label()) <- c })
 	if err := s.exchange(ctx, follow); err != nil {
-		return nil, errors.Join(err, s.end())
+		return nil, errors.Join(err, s.end(ctx))
 	}
 
 	return s, nil
@@ -196,7 +196,7 @@ func (s *session) offer(ctx, follow context.Context, restart bool) error {
 		return err
 	}
 	flush()
-	err = s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer.SDP})
+	err = s.pc.SetRemoteDescriptionContext(ctx, webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: answer.SDP})
 	if err != nil {
 		return fmt.Errorf("the peer's answer: %w\n%s", err, answer.SDP)
 	}
@@ -211,7 +211,7 @@ func (s *session) answer(ctx, follow context.Context, restart bool) error {
 	if err != nil {
 		return err
 	}
-	err = s.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer.SDP})
+	err = s.pc.SetRemoteDescriptionContext(ctx, webrtc.SessionDescription{Type: webrtc.SDPTypeOffer, SDP: offer.SDP})
 	if err != nil {
 		return fmt.Errorf("the peer's offer: %w\n%s", err, offer.SDP)
 	}
@@ -264,7 +264,10 @@ func (s *session) local(ctx context.Context, description *webrtc.SessionDescript
 		}()
 	})
 
-	return func() { close(described) }, s.pc.SetLocalDescription(*description)
+	// It does not wait for the candidates, which the form with a context would do.
+	err = s.pc.SetLocalDescription(*description) //nolint:contextcheck // see above
+
+	return func() { close(described) }, err
 }
 
 // follow adds the peer's candidates as they come.
@@ -320,7 +323,7 @@ func (s *session) accept(ctx context.Context, label string) (*webrtc.DataChannel
 	case c := <-s.arrival(label):
 		return c, nil
 	case <-s.pc.Context().Done():
-		return nil, fmt.Errorf("while waiting for the peer's channel %s: %w", label, context.Cause(s.pc.Context()))
+		return nil, fmt.Errorf("while waiting for the peer's channel %s: %w", label, ending(s.pc))
 	case <-ctx.Done():
 		return nil, fmt.Errorf("the peer's channel %s does not come: %w", label, context.Cause(ctx))
 	}
@@ -360,10 +363,10 @@ func (s *session) notices(ctx context.Context) (string, error) {
 }
 
 // end closes both sides and waits until nothing of ours runs.
-func (s *session) end() error {
+func (s *session) end(ctx context.Context) error {
 	s.stray()
 	err := s.rest(func() { s.stop(errOver) })
-	ctx, cancel := context.WithTimeoutCause(context.Background(), time.Second, errOver)
+	ctx, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), time.Second, errOver)
 	defer cancel()
 	// A peer that has died or that closes slowly is no matter of this connection.
 	_, _ = s.ask(ctx, peer.Request{Do: "close"})
@@ -380,7 +383,7 @@ func (s *session) rest(stop func()) error {
 
 		return nil
 	case <-time.After(5 * time.Second):
-		return errors.New("Run does not return: something of ours is left")
+		return errors.New("something of ours is left: Run does not return")
 	}
 }
 

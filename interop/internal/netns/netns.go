@@ -44,7 +44,7 @@ func Possible() error {
 		return errors.New("network namespaces need the command ip, of iproute2")
 	}
 	probe := New("probe")
-	defer probe.Close() //nolint:errcheck // what matters is the reason below
+	defer probe.Close() // what matters is the reason below
 	if err := probe.Add("x"); err != nil {
 		return fmt.Errorf("network namespaces cannot be made here: %w", err)
 	}
@@ -222,9 +222,9 @@ func started(pid int) (string, error) {
 // remove ends what runs in a namespace, then removes it. A namespace whose
 // processes live on would live on too, without a name.
 func remove(name string) error {
-	defer os.RemoveAll(filepath.Join(files, name)) //nolint:errcheck // harmless if it stays
+	defer os.RemoveAll(filepath.Join(files, name)) // harmless if it stays
 	if _, err := os.Stat(filepath.Join(folder, name)); err != nil {
-		return nil //nolint:nilerr // there is none: all is well
+		return nil // there is none: all is well
 	}
 	for range 100 {
 		pids, err := processes(name)

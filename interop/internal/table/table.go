@@ -129,7 +129,7 @@ func summary(rows []Row) []*sum {
 		at := slices.IndexFunc(all, func(s *sum) bool { return s.peer == r.Peer })
 		if at < 0 {
 			at = len(all)
-			all = append(all, &sum{peer: r.Peer, version: r.Version, count: map[Outcome]int{}})
+			all = append(all, &sum{peer: r.Peer, version: r.Version, count: make(map[Outcome]int)})
 		}
 		s := all[at]
 		s.version = cmp.Or(s.version, r.Version)
