@@ -81,6 +81,11 @@ var peers = []definition{
 			{"restart/*", table.Skipped, "aiortc has no ICE restart"},
 		},
 	},
+	{
+		name: "chromium",
+		need: install.Need{Debian: []string{"chromium"}},
+		argv: []string{"node", "peers/node/chromium.js"},
+	},
 }
 
 // quirk of a case, nil if it has to succeed.

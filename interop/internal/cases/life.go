@@ -61,7 +61,8 @@ func closeByPeer(ctx context.Context, e *Env) error {
 	if err := over(within, s.echo.Context()); err != nil {
 		return errors.Join(fmt.Errorf("we do not notice the peer's close: %w", err), s.end(ctx))
 	}
-	e.note("channel ended after %d ms (%v)", time.Since(begin).Milliseconds(), ending(s.echo))
+	e.note("channel ended after %d ms (%v)", time.Since(begin).Milliseconds(),
+		ending(s.echo)) //nolint:contextcheck // it looks at an end, and waits for nothing
 	if err := over(within, s.pc.Context()); err != nil {
 		e.note("the connection lives on: the peer has stopped SCTP alone")
 	}

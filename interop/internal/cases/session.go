@@ -323,7 +323,8 @@ func (s *session) accept(ctx context.Context, label string) (*webrtc.DataChannel
 	case c := <-s.arrival(label):
 		return c, nil
 	case <-s.pc.Context().Done():
-		return nil, fmt.Errorf("while waiting for the peer's channel %s: %w", label, ending(s.pc))
+		return nil, fmt.Errorf("while waiting for the peer's channel %s: %w", label,
+			ending(s.pc)) //nolint:contextcheck // it looks at an end, and waits for nothing
 	case <-ctx.Done():
 		return nil, fmt.Errorf("the peer's channel %s does not come: %w", label, context.Cause(ctx))
 	}
