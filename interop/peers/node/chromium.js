@@ -14,12 +14,16 @@ const browser = spawn('/usr/bin/chromium', [
   '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1', '--remote-debugging-pipe', 'about:blank',
 ], { stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'pipe'] });
 
-function end(code) {
+// The profile goes when the browser has gone, which would write to it.
+let code = 1;
+function end(outcome) {
+  code = outcome;
   browser.kill('SIGKILL');
-  rmSync(profile, { recursive: true, force: true, maxRetries: 10 });
-  process.exit(code);
 }
-browser.on('exit', () => end(1));
+browser.on('exit', () => {
+  rmSync(profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 10 });
+  process.exit(code);
+});
 process.on('SIGTERM', () => end(1));
 
 let lastID = 0;

@@ -24,12 +24,15 @@ export function makePeer({ RTCPeerConnection, emit, hasher, random, blind = fals
   const connections = new Map();
 
   function adopt(connection, channel, announced) {
-    const record = { channel, bytes: 0, messages: 0, hash: hasher() };
+    const record = { channel, bytes: 0, messages: 0, hash: hasher(), early: [] };
     connection.channels.set(channel.label, record);
     channel.binaryType = 'arraybuffer';
     channel.onmessage = ({ data }) => {
       if (channel.label.startsWith('echo')) {
-        channel.send(data);
+        // Chromium may hand out a message before it says that the channel is open,
+        // and will not send until then.
+        if (channel.readyState === 'connecting') record.early.push(data);
+        else channel.send(data);
         return;
       }
       const bytes = typeof data === 'string' ? new TextEncoder().encode(data) : bytesOf(data);
@@ -47,6 +50,7 @@ export function makePeer({ RTCPeerConnection, emit, hasher, random, blind = fals
         event.maxPacketLifeTime = limit(channel.maxPacketLifeTime);
       }
       emit(event);
+      record.early.splice(0).forEach((data) => channel.send(data));
     };
     channel.onopen = opened;
     channel.onclose = () => emit({ event: 'closed', pc: connection.name, label: channel.label });
