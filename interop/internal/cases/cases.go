@@ -77,6 +77,8 @@ func All() []Case {
 		{"close-by-peer", 15 * time.Second, closeByPeer},
 		{"restart", 8 * time.Second, restart},
 		{"shutdown", 20 * time.Second, shutdown},
+		{"steps", 15 * time.Second, steps},
+		{"steps-cancel", 20 * time.Second, stepsCancel},
 		{"cancel-noticed", 45 * time.Second, cancelNoticed},
 	}
 }
