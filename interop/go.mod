@@ -8,6 +8,8 @@ replace github.com/ctxrtc/webrtc => ..
 
 require (
 	github.com/ctxrtc/webrtc v0.0.0-00010101000000-000000000000
+	github.com/pion/logging v0.2.4
+	github.com/pion/turn/v5 v5.1.2
 	github.com/stretchr/testify v1.12.1
 )
 
@@ -16,7 +18,6 @@ require (
 	github.com/pion/datachannel v1.6.3 // indirect
 	github.com/pion/dtls/v3 v3.1.15 // indirect
 	github.com/pion/ice/v4 v4.4.8 // indirect
-	github.com/pion/logging v0.2.4 // indirect
 	github.com/pion/mdns/v2 v2.2.2 // indirect
 	github.com/pion/randutil v0.1.0 // indirect
 	github.com/pion/rtcp v1.2.17 // indirect
@@ -26,7 +27,6 @@ require (
 	github.com/pion/srtp/v3 v3.1.0 // indirect
 	github.com/pion/stun/v4 v4.0.1 // indirect
 	github.com/pion/transport/v5 v5.0.1 // indirect
-	github.com/pion/turn/v5 v5.1.2 // indirect
 	github.com/wlynxg/anet v0.0.5 // indirect
 	go.yaml.in/yaml/v3 v3.0.5 // indirect
 	golang.org/x/crypto v0.48.0 // indirect

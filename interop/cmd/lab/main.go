@@ -30,6 +30,7 @@ type choice struct {
 func main() {
 	var c choice
 	inner := flag.String("inside", "", "for the command itself: what to do inside of a namespace")
+	turn := flag.String("turn", "", "for the command itself: be a TURN server at an address")
 	flag.StringVar(&c.dir, "dir", ".", "the `folder` of the laboratory")
 	flag.StringVar(&c.peers, "peer", "", "the `peers` to run, with commas; all if empty")
 	flag.StringVar(&c.pattern, "case", "*", "a `pattern` of the cases to run")
@@ -40,6 +41,9 @@ func main() {
 	flag.BoolVar(&c.verbose, "v", false, "show what peers print to stderr when a case fails")
 	flag.IntVar(&c.jobs, "jobs", 2, "how many peers run at the same time")
 	flag.Parse()
+	if *turn != "" {
+		os.Exit(turnServer(*turn))
+	}
 	if *inner != "" {
 		os.Exit(inside(*inner))
 	}

@@ -15,6 +15,8 @@ type definition struct {
 	argv []string
 	// fast peers are those of `make interop-fast`.
 	fast bool
+	// internet peers are tried on the network with two routers, too.
+	internet bool
 	// quirks are what it does not do or does wrong, with its version in mind.
 	quirks []quirk
 }
@@ -32,13 +34,13 @@ var peers = []definition{
 		name: "pion",
 		need: install.Need{Go: "peers/pion", Binary: ".bin/peer-pion"},
 		argv: []string{".bin/peer-pion"},
-		fast: true,
+		fast: true, internet: true,
 	},
 	{
 		name: "wrtc",
 		need: install.Need{Node: "peers/node"},
 		argv: []string{"node", "peers/node/wrtc.js"},
-		fast: true,
+		fast: true, internet: true,
 		quirks: []quirk{
 			{"restart/peer offers", table.Defect, "libwebrtc stays on the pair of before: our checks, which begin before " +
 				"it has our answer, make it drop the new pair for as long as the old one works"},

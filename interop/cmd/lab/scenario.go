@@ -37,6 +37,15 @@ func scenarios() []scenario {
 		})
 	}
 
+	for i := range peers {
+		if peers[i].internet {
+			all = append(all, scenario{
+				name: peers[i].name + "-internet", peer: &peers[i], network: internet, where: "peer",
+				cases: cases.Internet(), directions: []string{weOffer, peerOffer},
+			})
+		}
+	}
+
 	return all
 }
 

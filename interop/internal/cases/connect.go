@@ -168,14 +168,7 @@ func (s *session) restart(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	s.stray()
-	follow, stray := context.WithCancel(context.WithoutCancel(ctx))
-	s.stray = stray
-	negotiate := s.answer
-	if s.env.Offer {
-		negotiate = s.offer
-	}
-	if err := negotiate(ctx, follow, true); err != nil {
+	if err := s.renegotiate(ctx); err != nil {
 		return err
 	}
 	if ufrag(s.pc.RemoteDescription()) == before {
@@ -200,6 +193,18 @@ func (s *session) restart(ctx context.Context) error {
 	}
 
 	return echo(ctx, s.echo, "after the restart")
+}
+
+// renegotiate is an offer and an answer with new credentials.
+func (s *session) renegotiate(ctx context.Context) error {
+	s.stray()
+	follow, stray := context.WithCancel(context.WithoutCancel(ctx))
+	s.stray = stray
+	if s.env.Offer {
+		return s.offer(ctx, follow, true)
+	}
+
+	return s.answer(ctx, follow, true)
 }
 
 // ufrag is the line of a description that a restart changes.

@@ -28,6 +28,8 @@ type options struct {
 	// servers are both sides' STUN and TURN servers; relay allows nothing else.
 	servers []peer.Server
 	relay   bool
+	// ourRelay makes our side use a relay alone.
+	ourRelay bool
 	// peerServers are the peer's, if they are others.
 	peerServers []peer.Server
 }
@@ -113,7 +115,7 @@ func configuration(opts options) webrtc.Configuration {
 			URLs: server.URLs, Username: server.Username, Credential: server.Credential,
 		})
 	}
-	if opts.relay {
+	if opts.relay || opts.ourRelay {
 		config.ICETransportPolicy = webrtc.ICETransportPolicyRelay
 	}
 
