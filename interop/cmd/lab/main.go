@@ -31,6 +31,7 @@ func main() {
 	var c choice
 	inner := flag.String("inside", "", "for the command itself: what to do inside of a namespace")
 	turn := flag.String("turn", "", "for the command itself: be a TURN server at an address")
+	bad := flag.String("impair", "", "for the command itself: spoil the packets of a router")
 	flag.StringVar(&c.dir, "dir", ".", "the `folder` of the laboratory")
 	flag.StringVar(&c.peers, "peer", "", "the `peers` to run, with commas; all if empty")
 	flag.StringVar(&c.pattern, "case", "*", "a `pattern` of the cases to run")
@@ -43,6 +44,9 @@ func main() {
 	flag.Parse()
 	if *turn != "" {
 		os.Exit(turnServer(*turn))
+	}
+	if *bad != "" {
+		os.Exit(impair(*bad))
 	}
 	if *inner != "" {
 		os.Exit(inside(*inner))

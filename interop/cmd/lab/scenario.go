@@ -41,7 +41,7 @@ func scenarios() []scenario {
 		if peers[i].internet {
 			all = append(all, scenario{
 				name: peers[i].name + "-internet", peer: &peers[i], network: internet, where: "peer",
-				cases: cases.Internet(), directions: []string{weOffer, peerOffer},
+				cases: append(cases.Internet(), cases.BadNetworks()...), directions: []string{weOffer, peerOffer},
 			})
 		}
 	}
