@@ -88,6 +88,11 @@ var peers = []definition{
 		need: install.Need{Debian: []string{"chromium"}},
 		argv: []string{"node", "peers/node/chromium.js"},
 	},
+	{
+		name: "firefox",
+		need: install.Need{Debian: []string{"firefox-esr"}},
+		argv: []string{"node", "--experimental-websocket", "peers/node/firefox.js"},
+	},
 }
 
 // quirk of a case, nil if it has to succeed.
