@@ -119,7 +119,7 @@ func (m *impairer) release() {
 func (m *impairer) verdict(h held, verdict int) int {
 	var err error
 	if h.bytes != nil {
-		err = m.queue.SetVerdictModPacket(h.packet, verdict, h.bytes)
+		err = m.queue.SetVerdictWithOption(h.packet, verdict, nfqueue.WithAlteredPacket(h.bytes))
 	} else {
 		err = m.queue.SetVerdict(h.packet, verdict)
 	}

@@ -38,7 +38,7 @@ type report struct {
 // a panic of the library, the task is noted and another process does the rest.
 func outside(ctx context.Context, c choice, number string, s *scenario, found *findings) {
 	set := netns.New(number)
-	defer func() { //nolint:contextcheck // it has to be removed after an interrupt, too
+	defer func() {
 		if err := set.Close(); err != nil {
 			fmt.Fprintln(os.Stderr, "lab:", err)
 		}

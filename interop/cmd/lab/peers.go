@@ -92,6 +92,10 @@ var peers = []definition{
 		name: "firefox",
 		need: install.Need{Debian: []string{"firefox-esr"}},
 		argv: []string{"node", "--experimental-websocket", "peers/node/firefox.js"},
+		quirks: []quirk{
+			{"cancel-noticed/we offer", table.Defect, "if we go before the nomination, the controlled side may wait " +
+				"for one without an end"},
+		},
 	},
 }
 

@@ -40,7 +40,9 @@ const (
 
 // Internet are the cases on the network with two routers.
 func Internet() []Case {
-	all := []Case{
+	kinds := []string{cone, restricted, symmetric, blocked}
+	all := make([]Case, 0, 8+len(kinds)*len(kinds))
+	all = append(all, []Case{
 		{"relay-udp", 20 * time.Second, relayed("turn:" + ServerAddress + ":3478")},
 		{"relay-tcp", 20 * time.Second, relayed("turn:" + ServerAddress + ":3478?transport=tcp")},
 		{"relay-tls", 20 * time.Second, relayed("turns:" + ServerAddress + ":5349")},
@@ -49,8 +51,7 @@ func Internet() []Case {
 		{"turn-stopped", 60 * time.Second, turnStopped},
 		{"rebinding", 60 * time.Second, rebinding},
 		{"interface", 60 * time.Second, otherInterface},
-	}
-	kinds := []string{cone, restricted, symmetric, blocked}
+	}...)
 	for _, ours := range kinds {
 		for _, theirs := range kinds {
 			all = append(all, Case{"nat-" + ours + "-" + theirs, 30 * time.Second, nats(ours, theirs)})
@@ -139,8 +140,8 @@ func trust(authority string) func(*webrtc.SettingEngine) {
 	}
 }
 
-func authority(server *peer.Process) string {
-	e, err := server.Await(context.Background(), func(e peer.Event) bool { return e.Event == "ready" })
+func authority(ctx context.Context, server *peer.Process) string {
+	e, err := server.Await(ctx, func(e peer.Event) bool { return e.Event == "ready" })
 	if err != nil {
 		return ""
 	}
@@ -168,7 +169,7 @@ func (e *Env) relay(ctx context.Context, url string, start func(context.Context)
 	defer server.Stop()
 	e.note("%s", server.Version())
 	begin := time.Now()
-	s, err := e.connect(ctx, through(url, authority(server)))
+	s, err := e.connect(ctx, through(url, authority(ctx, server)))
 	if err != nil {
 		return err
 	}

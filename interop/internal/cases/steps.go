@@ -55,8 +55,8 @@ func (e *Env) newStack(ctx context.Context) (*stack, error) {
 func (s *stack) end() error {
 	err := s.ice.Stop()
 	select {
-	case <-s.ran:
-		return err
+	case ran := <-s.ran:
+		return errors.Join(err, ran)
 	case <-time.After(5 * time.Second):
 		return errors.Join(err, errors.New("something of ours is left: Run does not return"))
 	}

@@ -4,7 +4,6 @@ package netns
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -125,9 +124,7 @@ func (s *Set) Link(a, endA, addressA, b, endB, addressB string) error {
 // ends. libwebrtc looks for others only every two seconds.
 func (s *Set) carries(name, device string) error {
 	for range 500 {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Second)
-		out, err := exec.CommandContext(ctx, "ip", "-n", s.Name(name), "-brief", "link", "show", "dev", device).Output()
-		cancel()
+		out, err := output("ip", "-n", s.Name(name), "-brief", "link", "show", "dev", device)
 		if fields := strings.Fields(string(out)); err == nil && len(fields) > 1 && fields[1] == "UP" {
 			return nil
 		}
@@ -242,9 +239,7 @@ func remove(name string) error {
 }
 
 func processes(name string) ([]int, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "ip", "netns", "pids", name).Output()
+	out, err := output("ip", "netns", "pids", name)
 	if err != nil {
 		return nil, err
 	}
@@ -258,16 +253,29 @@ func processes(name string) ([]int, error) {
 	return slices.Clip(pids), nil
 }
 
-// run has a limit and a process group of its own: what a signal from the keyboard
-// ends is the laboratory, which then cleans up.
 func run(name string, args ...string) error {
-	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
-	defer cancel()
-	cmd := exec.CommandContext(ctx, name, args...)
+	_, err := output(name, args...)
+
+	return err
+}
+
+// output has a limit of its own, and no context: what cleans up runs after the
+// end of every context. The process group is one that a signal from the keyboard
+// does not reach: what it ends is the laboratory.
+func output(name string, args ...string) ([]byte, error) {
+	cmd := exec.Command(name, args...) //nolint:noctx // see above
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	if out, err := cmd.CombinedOutput(); err != nil {
-		return fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(out))
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	err := cmd.Start()
+	if err == nil {
+		timer := time.AfterFunc(10*time.Second, func() { _ = syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) })
+		err = cmd.Wait()
+		timer.Stop()
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w: %s", strings.Join(cmd.Args, " "), err, bytes.TrimSpace(out.Bytes()))
 	}
 
-	return nil
+	return out.Bytes(), nil
 }
