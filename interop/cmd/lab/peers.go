@@ -89,6 +89,23 @@ var peers = []definition{
 		argv: []string{"node", "peers/node/chromium.js"},
 	},
 	{
+		name: "gstreamer",
+		need: install.Need{Debian: []string{
+			"gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good", "gstreamer1.0-plugins-bad",
+			"gstreamer1.0-nice", "python3-gi", "gir1.2-gst-plugins-bad-1.0", "gir1.2-gst-plugins-base-1.0",
+		}},
+		argv: []string{"/usr/bin/python3", "peers/gstreamer.py"},
+		quirks: []quirk{
+			{"restart/*", table.Skipped, "webrtcbin has no ICE restart"},
+			{"close-by-us/*", table.Defect, "it does not tell the end of a connection"},
+			{"steps*/*", table.Defect, "it does not tell the end of a connection"},
+			{"echo/*", table.Defect, "it closes a channel instead of sending an empty message"},
+			{"negotiated/*", table.Defect, "create-data-channel makes none that is negotiated"},
+			{"cancel-noticed/*", table.Defect, "it does not tell the end of a connection"},
+			{"close-by-peer/*", table.Defect, "stopping the pipeline sends neither an ABORT nor an alert"},
+		},
+	},
+	{
 		name: "firefox",
 		need: install.Need{Debian: []string{"firefox-esr"}},
 		argv: []string{"node", "--experimental-websocket", "peers/node/firefox.js"},

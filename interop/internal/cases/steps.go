@@ -20,7 +20,8 @@ type stack struct {
 	ice      *webrtc.ICETransport
 	dtls     *webrtc.DTLSTransport
 	sctp     *webrtc.SCTPTransport
-	ran      chan error
+	// ran is closed when Run has returned.
+	ran chan struct{}
 	// remote is what the peer's description says.
 	remote struct {
 		ice        webrtc.ICEParameters
@@ -40,13 +41,16 @@ func (e *Env) newStack(ctx context.Context) (*stack, error) {
 	e.connections++
 	s := &stack{
 		env: e, name: fmt.Sprint(e.connections), gatherer: gatherer,
-		ice: api.NewICETransport(gatherer), ran: make(chan error, 1),
+		ice: api.NewICETransport(gatherer), ran: make(chan struct{}),
 	}
 	if s.dtls, err = api.NewDTLSTransport(s.ice, nil); err != nil {
 		return nil, errors.Join(err, gatherer.Close())
 	}
 	s.sctp = api.NewSCTPTransport(s.dtls)
-	go func() { s.ran <- s.ice.Run(context.WithoutCancel(ctx)) }()
+	go func() {
+		defer close(s.ran)
+		_ = s.ice.Run(context.WithoutCancel(ctx)) // why it has ended, the starts tell
+	}()
 
 	return s, nil
 }
@@ -55,8 +59,8 @@ func (e *Env) newStack(ctx context.Context) (*stack, error) {
 func (s *stack) end() error {
 	err := s.ice.Stop()
 	select {
-	case ran := <-s.ran:
-		return errors.Join(err, ran)
+	case <-s.ran:
+		return err
 	case <-time.After(5 * time.Second):
 		return errors.Join(err, errors.New("something of ours is left: Run does not return"))
 	}
