@@ -79,7 +79,7 @@ func tell(r report) {
 // task does one case. hangs says that our side has not come back.
 func (w *worker) task(t task) (row table.Row, hangs bool) {
 	row = table.Row{Peer: w.scenario.name, Case: t.Name, Direction: t.direction}
-	known := w.scenario.peer.quirk(t.Name, t.direction)
+	known := w.scenario.peer.quirk(t.Name, t.direction, nil)
 	if known != nil && known.outcome == table.Skipped {
 		row.Version, row.Outcome, row.Note = w.version, table.Skipped, known.reason
 
@@ -97,6 +97,7 @@ func (w *worker) task(t task) (row table.Row, hangs bool) {
 		return row, true
 	}
 	row.Version, row.Time = w.version, time.Since(begin)
+	known = w.scenario.peer.quirk(t.Name, t.direction, err)
 	switch {
 	case err == nil:
 		row.Outcome = table.OK
@@ -138,7 +139,7 @@ func (w *worker) do(t task) error {
 			fmt.Fprintf(os.Stderr, "--- %s of %s, %s:\n%s\n", t.Name, w.scenario.name, t.direction, w.env.Peer.Tail())
 		}
 		// What is known to go wrong in a peer does not spoil it for the others.
-		if w.scenario.peer.quirk(t.Name, t.direction) == nil {
+		if w.scenario.peer.quirk(t.Name, t.direction, err) == nil {
 			w.stop()
 		}
 	}

@@ -110,17 +110,16 @@ func (e *Env) cancelAt(ctx context.Context, after time.Duration) error {
 	}
 	number := len(e.later)
 	e.later = append(e.later, func(ctx context.Context) error {
-		// A peer that had not begun has no event to tell; then it is asked.
-		how, err := s.notices(ctx)
-		if err != nil {
+		if _, err := s.notices(ctx); err != nil {
+			// One that tells nothing is asked.
 			answer, asked := s.ask(context.WithoutCancel(ctx), peer.Request{Do: "state"})
-			if asked == nil {
-				err = fmt.Errorf("point %d: the peer is still %s: %w", number, answer.State, err)
+			if asked != nil {
+				return errors.Join(err, asked)
 			}
-
-			return err
+			if answer.State != "failed" && answer.State != "closed" && answer.State != "disconnected" {
+				return fmt.Errorf("point %d: the peer is still %s: %w", number, answer.State, err)
+			}
 		}
-		_ = how
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_, _ = s.ask(closing, peer.Request{Do: "close"}) // it is noticed: all is said
