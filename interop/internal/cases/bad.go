@@ -26,7 +26,7 @@ func BadNetworks() []Case {
 	return []Case{
 		{"bad-delay-loss-1", time.Minute, impaired(1<<20, Impairment{DelayMS: 50, Loss: 0.01})},
 		{"bad-loss-5", time.Minute, impaired(1<<20, Impairment{Loss: 0.05})},
-		{"bad-loss-20", 2 * time.Minute, impaired(128<<10, Impairment{Loss: 0.2})},
+		{"bad-loss-20", 2 * time.Minute, impaired(32<<10, Impairment{Loss: 0.2})},
 		{"bad-reorder", time.Minute, impaired(1<<20, Impairment{Reorder: 0.25})},
 		{"bad-duplicate", time.Minute, impaired(1<<20, Impairment{Duplicate: 0.2})},
 		{"bad-corrupt", time.Minute, impaired(1<<20, Impairment{Corrupt: 0.01})},
