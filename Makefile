@@ -20,10 +20,10 @@ OLDEST_GO := go1.25.0
 FUZZ_GO   := go1.27.4
 PLATFORMS := windows/amd64 darwin/arm64 linux/arm linux/386
 # Modules of their own, for what users of the library must not inherit.
-NESTED    := examples/browser examples/pion-port/before
+NESTED    := examples/browser examples/pion-port/before interop interop/peers/pion
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test nested race lint fmt tidy vet fuzz bench cover check check-rest
+.PHONY: help demo test nested race lint fmt tidy vet fuzz bench cover check check-rest interop interop-fast
 
 help: ## print this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "%-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -47,9 +47,11 @@ race: ## all tests under the race detector (needs a C compiler)
 lint: $(GOLANGCI) ## linters and the format of the source
 	$(GOLANGCI) run ./...
 	cd examples/browser && $(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...
+	cd interop && $(GOLANGCI) run --config $(CURDIR)/.golangci.yml ./...
 
 fmt: $(GOLANGCI) ## gofumpt and goimports, in place
 	$(GOLANGCI) fmt ./...
+	cd interop && $(GOLANGCI) fmt --config $(CURDIR)/.golangci.yml ./...
 
 tidy: ## fail if go.mod or go.sum is not tidy
 	$(GO) mod tidy -diff
@@ -82,6 +84,12 @@ cover: ## share of statements that the tests run
 	@mkdir -p $(BIN)
 	$(GO) test -timeout $(TIMEOUT) -coverpkg=./... -coverprofile=$(BIN)/cover.out ./...
 	$(GO) tool cover -func=$(BIN)/cover.out | tail -n 1
+
+interop: ## connect to other implementations in network namespaces (root; installs them)
+	cd interop && $(GO) build -o .bin/lab ./cmd/lab && .bin/lab -install -results RESULTS.md
+
+interop-fast: ## the same with those that are small: pion, libwebrtc, libdatachannel, werift, aiortc
+	cd interop && $(GO) build -o .bin/lab ./cmd/lab && .bin/lab -install -fast -jobs 3 -results RESULTS.md
 
 check: test check-rest ## everything that CI runs: test, nested, tidy, vet, lint, race, and fuzz for 5s each
 

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync/atomic"
@@ -308,6 +309,34 @@ func TestP4_Pranswer(t *testing.T) {
 		require.NoError(t, a.SetRemoteDescription(*b.LocalDescription()))
 		assert.Equal(t, SignalingStateStable, a.SignalingState())
 		assert.Equal(t, SignalingStateStable, b.SignalingState())
+		requirePeersGone(t, network, a, b)
+	})
+}
+
+// S6: libdatachannel copies what it does not know of an offer into its answer. Our
+// own chunk in there is none of the peer's, which does the plain handshake.
+func TestS6_AnswerThatCopiesOurInit(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		network := testnet.Pair(t)
+		a := newPeer(t, SettingEngine{}, network, 0)
+		// Its INIT could not stand for ours.
+		b := newPeer(t, SettingEngine{SCTP: SCTPSettings{DisableInterleaving: true}}, network, 1)
+		_, err := a.CreateDataChannel("data", nil)
+		require.NoError(t, err)
+		ctx := t.Context()
+		line := regexp.MustCompile(`a=sctp-init:[^\r]*\r\n`)
+		require.NoError(t, a.SetLocalDescriptionContext(ctx, SessionDescription{}))
+		offer := *a.LocalDescription()
+		ours := line.FindString(offer.SDP)
+		require.NotEmpty(t, ours)
+		offer.SDP = line.ReplaceAllString(offer.SDP, "")
+		require.NoError(t, b.SetRemoteDescriptionContext(ctx, offer))
+		require.NoError(t, b.SetLocalDescriptionContext(ctx, SessionDescription{}))
+		answer := *b.LocalDescription()
+		require.NotRegexp(t, line, answer.SDP)
+		answer.SDP += ours
+		require.NoError(t, a.SetRemoteDescriptionContext(ctx, answer))
+		connectPeers(t, a, b)
 		requirePeersGone(t, network, a, b)
 	})
 }

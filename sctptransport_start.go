@@ -1,6 +1,7 @@
 package webrtc
 
 import (
+	"bytes"
 	"context"
 	"math"
 
@@ -62,6 +63,11 @@ func (t *SCTPTransport) begin(ctx context.Context, op string, capabilities SCTPC
 	remoteInit, err := capabilities.initChunk()
 	if err != nil {
 		return opError(op, err)
+	}
+	if bytes.Equal(remoteInit, t.init.signaled()) {
+		// A chunk is random. One that is ours was copied from our description, as
+		// libdatachannel does with what it does not know of an offer.
+		remoteInit = nil
 	}
 	if err := t.take(op); err != nil {
 		return err

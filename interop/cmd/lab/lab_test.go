@@ -1,0 +1,124 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/ctxrtc/webrtc/interop/internal/netns"
+)
+
+func TestMain(m *testing.M) {
+	// The test binary is the laboratory, too.
+	if os.Getenv("INTEROP_TEST_LAB") != "" {
+		main()
+	}
+	os.Exit(m.Run())
+}
+
+// fakeLab is a folder whose peer pion is a script.
+func fakeLab(t *testing.T, script string) string {
+	t.Helper()
+	if err := netns.Possible(); err != nil {
+		t.Skip(err)
+	}
+	dir := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, "peers", "node"), 0o755))
+	require.NoError(t, os.MkdirAll(filepath.Join(dir, ".bin"), 0o755))
+	script = "#!/bin/sh\necho $$ > pid\necho '{\"event\":\"ready\",\"version\":\"fake 1\"}'\n" + script + "\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, ".bin", "peer-pion"), []byte(script), 0o755))
+
+	return dir
+}
+
+func lab(dir string, args ...string) *exec.Cmd {
+	cmd := exec.Command(os.Args[0], append([]string{"-dir", dir, "-peer", "pion", "-case", "connect"}, args...)...)
+	cmd.Env = append(os.Environ(), "INTEROP_TEST_LAB=1")
+
+	return cmd
+}
+
+// left is what there is of a run.
+func left(pid int) []string {
+	all, _ := filepath.Glob(fmt.Sprintf("/run/netns/ctxlab-%d-*", pid))
+
+	return all
+}
+
+// gone checks that the peer runs no more. Whoever has inherited it may not have
+// taken note of its end.
+func gone(t *testing.T, dir string) {
+	t.Helper()
+	pid, err := os.ReadFile(filepath.Join(dir, "pid"))
+	require.NoError(t, err)
+	stat, err := os.ReadFile(filepath.Join("/proc", strings.TrimSpace(string(pid)), "stat"))
+	if err == nil {
+		assert.Contains(t, string(stat), ") Z ", "the peer lives")
+	}
+}
+
+func TestRunThatIsEndedLeavesNothing(t *testing.T) {
+	for _, sig := range []syscall.Signal{syscall.SIGINT, syscall.SIGTERM, syscall.SIGKILL} {
+		t.Run(sig.String(), func(t *testing.T) {
+			dir := fakeLab(t, "sleep 1000 & wait")
+			cmd := lab(dir)
+			require.NoError(t, cmd.Start())
+			require.Eventually(t, func() bool {
+				_, err := os.Stat(filepath.Join(dir, "pid"))
+
+				return err == nil
+			}, 20*time.Second, 10*time.Millisecond)
+			require.Len(t, left(cmd.Process.Pid), 2)
+			require.NoError(t, cmd.Process.Signal(sig))
+			require.Error(t, cmd.Wait())
+			if sig == syscall.SIGKILL {
+				// The next run removes what this one could not.
+				out, err := lab(dir, "-case", "no case has this name").CombinedOutput()
+				require.NoError(t, err, string(out))
+				assert.Contains(t, string(out), "removed what a dead run had left")
+			} else {
+				assert.Equal(t, 130, cmd.ProcessState.ExitCode())
+			}
+			assert.Empty(t, left(cmd.Process.Pid))
+			gone(t, dir)
+		})
+	}
+}
+
+func TestPeerThatDiesFailsItsCase(t *testing.T) {
+	for script, want := range map[string]string{
+		"read line; echo oops >&2; exit 3": "pion has died: exit status 3: oops",
+		"read line; echo garbage; sleep 9": `pion prints garbage: "garbage"`,
+	} {
+		dir := fakeLab(t, script)
+		cmd := lab(dir, "-direction", "we offer")
+		out, err := cmd.CombinedOutput()
+		require.Error(t, err)
+		assert.Contains(t, string(out), want)
+		assert.Contains(t, string(out), "0 ok, 1 failed")
+		assert.Empty(t, left(cmd.Process.Pid))
+		gone(t, dir)
+	}
+}
+
+func TestWrongChoices(t *testing.T) {
+	dir := fakeLab(t, "")
+	for _, args := range [][]string{
+		{"-peer", "nobody"},
+		{"-dir", "/nonexistent"},
+		{"-results", filepath.Join(dir, "R.md")},
+	} {
+		out, err := lab(dir, args...).CombinedOutput()
+		require.Error(t, err)
+		assert.Contains(t, string(out), "lab: ")
+	}
+	assert.NoFileExists(t, filepath.Join(dir, "R.md"))
+}

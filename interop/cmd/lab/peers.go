@@ -1,0 +1,143 @@
+package main
+
+import (
+	"path"
+	"strings"
+
+	"github.com/ctxrtc/webrtc/interop/internal/install"
+	"github.com/ctxrtc/webrtc/interop/internal/table"
+)
+
+// definition is a peer: how it gets here, how it is started, what it cannot do.
+type definition struct {
+	name string
+	need install.Need
+	// argv starts it, in the folder of the laboratory.
+	argv []string
+	// fast peers are those of `make interop-fast`.
+	fast bool
+	// internet peers are tried on the network with two routers, too.
+	internet bool
+	// quirks are what it does not do or does wrong, with its version in mind.
+	quirks []quirk
+}
+
+// quirk is a case that does not succeed with a peer, by fault of the peer.
+type quirk struct {
+	// pattern is that of path.Match over case/direction.
+	pattern string
+	outcome table.Outcome
+	reason  string
+	// text is what the error has to have in it, if the case fails now and then.
+	text string
+}
+
+var peers = []definition{
+	{
+		name: "pion",
+		need: install.Need{Go: "peers/pion", Binary: ".bin/peer-pion"},
+		argv: []string{".bin/peer-pion"},
+		fast: true, internet: true,
+	},
+	{
+		name: "wrtc",
+		need: install.Need{Node: "peers/node"},
+		argv: []string{"node", "peers/node/wrtc.js"},
+		fast: true, internet: true,
+		quirks: []quirk{
+			{pattern: "restart/peer offers", outcome: table.Defect, reason: "libwebrtc stays on the pair of before: our checks, which begin before " +
+				"it has our answer, make it drop the new pair for as long as the old one works"},
+		},
+	},
+	{
+		name: "datachannel",
+		need: install.Need{Node: "peers/node"},
+		argv: []string{"node", "peers/node/datachannel.js"},
+		fast: true,
+		quirks: []quirk{
+			{pattern: "restart/*", outcome: table.Skipped, reason: "libdatachannel has no ICE restart"},
+			{
+				pattern: "*/peer offers", outcome: table.Defect, reason: "setRemoteDescription refuses an answer now and then",
+				text: "Got a remote candidate without ICE transport",
+			},
+			{
+				pattern: "shutdown/*", outcome: table.Defect, reason: "it has acknowledged everything, and now and then does not " +
+					"hand out the last of it if the end follows at once",
+				text: "the peer has ",
+			},
+		},
+	},
+	{
+		name: "werift",
+		need: install.Need{Node: "peers/node"},
+		argv: []string{"node", "peers/node/werift.js"},
+		fast: true,
+		quirks: []quirk{
+			{pattern: "dtls-client/we offer", outcome: table.Defect, reason: "it answers active to an offer that is active"},
+			{pattern: "echo/*", outcome: table.Defect, reason: "its empty message is a DATA chunk without data, which SCTP forbids"},
+			{pattern: "reliability/*", outcome: table.Defect, reason: "it announces an unordered channel with a limit as an ordered one"},
+			{pattern: "close-by-peer/*", outcome: table.Defect, reason: "its close sends neither an ABORT nor an alert"},
+			{pattern: "cancel-noticed/*", outcome: table.Defect, reason: "if we go before DTLS is connected, it may " +
+				"wait without an end"},
+			{pattern: "restart/*", outcome: table.Defect, reason: "after a restart it sends neither checks nor data"},
+		},
+	},
+	{
+		name: "aiortc",
+		need: install.Need{Debian: []string{"python3-aiortc"}},
+		// -P, since the file has the name of the module that it imports.
+		argv: []string{"/usr/bin/python3", "-P", "peers/aiortc.py"},
+		fast: true,
+		quirks: []quirk{
+			{pattern: "dtls-*/we offer", outcome: table.Skipped, reason: "it takes no offer but actpass, as JSEP has it"},
+			{pattern: "cancel-noticed/*", outcome: table.Defect, reason: "if we go before DTLS is connected, it may wait without an end"},
+			{pattern: "restart/*", outcome: table.Skipped, reason: "aiortc has no ICE restart"},
+		},
+	},
+	{
+		name: "chromium",
+		need: install.Need{Debian: []string{"chromium"}},
+		argv: []string{"node", "peers/node/chromium.js"},
+	},
+	{
+		name: "gstreamer",
+		need: install.Need{Debian: []string{
+			"gstreamer1.0-tools", "gstreamer1.0-plugins-base", "gstreamer1.0-plugins-good", "gstreamer1.0-plugins-bad",
+			"gstreamer1.0-nice", "python3-gi", "gir1.2-gst-plugins-bad-1.0", "gir1.2-gst-plugins-base-1.0",
+		}},
+		argv: []string{"/usr/bin/python3", "peers/gstreamer.py"},
+		quirks: []quirk{
+			{pattern: "restart/*", outcome: table.Skipped, reason: "webrtcbin has no ICE restart"},
+			{pattern: "close-by-us/*", outcome: table.Defect, reason: "it does not tell the end of a connection"},
+			{pattern: "steps*/*", outcome: table.Defect, reason: "it does not tell the end of a connection"},
+			{pattern: "echo/*", outcome: table.Defect, reason: "it closes a channel instead of sending an empty message"},
+			{pattern: "negotiated/*", outcome: table.Defect, reason: "once it is connected, create-data-channel makes none that is negotiated"},
+			{pattern: "cancel-noticed/*", outcome: table.Defect, reason: "it does not tell the end of a connection"},
+			{pattern: "close-by-peer/*", outcome: table.Defect, reason: "stopping the pipeline sends neither an ABORT nor an alert"},
+		},
+	},
+	{
+		name: "firefox",
+		need: install.Need{Debian: []string{"firefox-esr"}},
+		argv: []string{"node", "--experimental-websocket", "peers/node/firefox.js"},
+		quirks: []quirk{
+			{pattern: "cancel-noticed/we offer", outcome: table.Defect, reason: "if we go before the nomination, the controlled side may wait " +
+				"for one without an end"},
+		},
+	},
+}
+
+// quirk of a case, nil if it has to succeed. err is what has come of it, nil
+// before it was tried.
+func (d *definition) quirk(name, direction string, err error) *quirk {
+	for i, q := range d.quirks {
+		if q.text != "" && (err == nil || !strings.Contains(err.Error(), q.text)) {
+			continue
+		}
+		if ok, _ := path.Match(q.pattern, name+"/"+direction); ok {
+			return &d.quirks[i]
+		}
+	}
+
+	return nil
+}
