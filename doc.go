@@ -150,7 +150,7 @@
 //
 // States only move forward, but for ICE's connected and disconnected, which
 // alternate, and what a restart takes back to checking; a gatherer gathers anew
-// then.
+// then, and when the network has changed if it gathers continually.
 //
 // The first cause wins. SCTPTransport.Stop sends an ABORT, after which the
 // peer's channels have an error; SCTPTransport.Shutdown lets the peer read to

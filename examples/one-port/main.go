@@ -86,7 +86,7 @@ func (o *options) flags(flags *flag.FlagSet) (check func() error) {
 		case port > 0xffff:
 			return errors.New("-port is a number up to 65535")
 		case !net.ParseIP(host).IsLoopback():
-			return errors.New("-addr is a loopback address: the server has no way to know who offers")
+			return errors.New("-addr has to be a loopback IP address: the server has no way to know who offers")
 		}
 		if o.connect != "" {
 			if u, err := url.Parse(o.connect); err != nil || u.Scheme != "http" || u.Host == "" {
