@@ -163,11 +163,13 @@ func (g *ICEGatherer) gather(op string) (*iceAgent, error) {
 	}
 }
 
-// complete ends gathering.
-func (g *ICEGatherer) complete() {
+// complete ends the gathering of an agent, unless another one gathers by now.
+func (g *ICEGatherer) complete(a *iceAgent) {
 	g.life.mu.Lock()
 	defer g.life.mu.Unlock()
-	g.completeLocked()
+	if g.newest == a {
+		g.completeLocked()
+	}
 }
 
 // completeLocked ends gathering: the state first, then the nil candidate, so

@@ -104,8 +104,11 @@ func (g *ICEGatherer) newAgent(op string, servers int, anew bool) (*iceAgent, er
 // gathers is not told any more.
 func (g *ICEGatherer) gatherAnew(op string, a *iceAgent) error {
 	g.life.mu.Lock()
-	g.completeLocked()
-	ok := slices.Contains(g.agents, a) && g.life.moveLocked(ICEGathererStateGathering)
+	ok := slices.Contains(g.agents, a) // or another restart has taken its place, and may gather
+	if ok {
+		g.completeLocked()
+		ok = g.life.moveLocked(ICEGathererStateGathering)
+	}
 	if ok {
 		g.newest = a
 	}

@@ -41,7 +41,8 @@ type addresses struct {
 type knownAddress struct {
 	iface   string
 	present bool
-	bound   bool // there are sockets on it
+	bound   bool // there are sockets on it, or are being opened
+	failed  bool // to be bound, once: trying again is no round, what comes of it is told in the next
 	asked   bool // the servers have been asked since it is there
 }
 
@@ -65,6 +66,7 @@ func candidateKey(c ice.Candidate) string {
 // beginContinual begins the first round of an agent, and the looks.
 func (g *ICEGatherer) beginContinual(op string, a *iceAgent, r *round, urls []serverURL) error {
 	g.life.mu.Lock()
+	a.gathering.pending = urls
 	r.left++ // the agent says at once that it has none
 	if g.stopLook == nil {
 		g.lookLaterLocked()
@@ -78,7 +80,7 @@ func (g *ICEGatherer) beginContinual(op string, a *iceAgent, r *round, urls []se
 		g.life.mu.Lock()
 		a.addresses.known = make(map[netip.Addr]*knownAddress, len(present))
 		for _, local := range present {
-			a.addresses.known[local.addr] = &knownAddress{iface: local.iface, present: true, asked: true}
+			a.addresses.known[local.addr] = &knownAddress{iface: local.iface, present: true, bound: true, asked: true}
 		}
 		g.life.mu.Unlock()
 		g.gatherOn(a, present)
@@ -86,6 +88,8 @@ func (g *ICEGatherer) beginContinual(op string, a *iceAgent, r *round, urls []se
 		g.life.mu.Lock()
 		if a.gathering.replaced {
 			questions = nil
+		} else {
+			a.gathering.pending = nil
 		}
 		a.gathering.add(r, questions)
 		g.doneLocked(a, r)
@@ -93,7 +97,7 @@ func (g *ICEGatherer) beginContinual(op string, a *iceAgent, r *round, urls []se
 		g.askAll(a, r, questions)
 	})
 	if err := a.GatherCandidates(); err != nil {
-		g.complete() // never left at gathering
+		g.complete(a) // never left at gathering
 
 		return opError(op, g.closedError(err))
 	}
@@ -112,6 +116,9 @@ func (g *ICEGatherer) lookLaterLocked() {
 // look has all agents follow the addresses.
 func (g *ICEGatherer) look() {
 	defer g.lookLater()
+	g.life.mu.Lock() // before the look: an agent that begins meanwhile knows better
+	agents := slices.DeleteFunc(slices.Clone(g.agents), func(a *iceAgent) bool { return a.addresses.known == nil })
+	g.life.mu.Unlock()
 	look := func() ([]localAddress, error) { return g.recentAddresses(g.settings.ICE.NetworkMonitorInterval / 2) }
 	present, err := servergather.Await(g.life.group.Context(), g.life.group, look, func([]localAddress) {})
 	if err != nil {
@@ -119,9 +126,6 @@ func (g *ICEGatherer) look() {
 
 		return
 	}
-	g.life.mu.Lock()
-	agents := slices.Clone(g.agents)
-	g.life.mu.Unlock()
 	for _, a := range agents {
 		g.follow(a, present)
 	}
@@ -142,7 +146,8 @@ func (g *ICEGatherer) follow(a *iceAgent, present []localAddress) {
 		unasked = nil
 	}
 	var r *round
-	if g.newest == a && (len(unbound) > 0 || len(unasked) > 0 || a.hasUntoldLocked()) {
+	if g.newest == a && (len(unasked) > 0 || a.hasUntoldLocked() ||
+		slices.ContainsFunc(unbound, func(l localAddress) bool { return !a.addresses.known[l.addr].failed })) {
 		r = g.joinLocked(a)
 	}
 	if r != nil {
@@ -205,7 +210,7 @@ func (g *ICEGatherer) compareLocked(a *iceAgent, present []localAddress) (unboun
 		}
 		known.iface = local.iface
 		if !known.bound {
-			unbound = append(unbound, local)
+			unbound, known.bound = append(unbound, local), true // or gatherOn takes it back
 		}
 		if !known.asked {
 			unasked = append(unasked, local)
@@ -320,10 +325,11 @@ func (g *ICEGatherer) gatherOn(a *iceAgent, locals []localAddress) {
 		}
 		if err != nil {
 			g.log.Debugf("no candidate on %v: %v", local.addr, err)
-
-			continue
+			g.life.set(func() {
+				known := a.addresses.known[local.addr]
+				known.bound, known.failed = false, true
+			})
 		}
-		g.life.set(func() { a.addresses.known[local.addr].bound = true })
 	}
 }
 
@@ -369,4 +375,13 @@ func (g *ICEGatherer) noteBase(a *iceAgent, c ice.Candidate, base netip.Addr) {
 // address returns, a host candidate is told anew. It may be nil.
 func (g *ICEGatherer) OnLocalCandidateRemoved(handler func(*ICECandidate)) {
 	g.alive().set(func() { g.onRemoved = handler })
+}
+
+// noteAskedLocked notes from which addresses servers are asked.
+func (s *addresses) noteAskedLocked(urls []serverURL, locals []localAddress) {
+	for _, local := range locals {
+		if known := s.known[local.addr]; known != nil && len(urls) > 0 {
+			known.asked = true
+		}
+	}
 }

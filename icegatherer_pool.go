@@ -65,7 +65,7 @@ func (g *ICEGatherer) pour(a *iceAgent) {
 	idle := a.gathering.pool != nil && a.gathering.pool.idle
 	g.life.mu.Unlock()
 	if idle {
-		g.askInstead(a, urls)
+		g.askLater(a, urls)
 	}
 	g.life.set(func() { g.tellUntoldLocked(a) })
 	for {
@@ -85,6 +85,27 @@ func (g *ICEGatherer) pour(a *iceAgent) {
 		g.life.mu.Unlock()
 		g.tellPooled(a, next)
 	}
+}
+
+// askLater has an agent whose pool was idle ask servers, as soon as the addresses are
+// known.
+func (g *ICEGatherer) askLater(a *iceAgent, urls []serverURL) {
+	r := a.gathering.first
+	g.life.set(func() { r.left++; a.gathering.pending = urls })
+	a.gathering.group.Go(func() {
+		locals := g.awaitAddresses(r.ctx)
+		questions := g.questionsFrom(urls, locals)
+		g.life.mu.Lock()
+		if a.gathering.pending == nil { // it was cut
+			questions = nil
+		}
+		a.gathering.pending = nil
+		a.addresses.noteAskedLocked(urls, locals)
+		a.gathering.add(r, questions)
+		g.doneLocked(a, r)
+		g.life.mu.Unlock()
+		g.askAll(a, r, questions)
+	})
 }
 
 func (g *ICEGatherer) tellPooled(a *iceAgent, next pooled) {
@@ -164,7 +185,8 @@ func (g *ICEGatherer) configure(op string, urls []serverURL, pooling bool) error
 //
 //nolint:contextcheck,nolintlint // gathering has a context of its own, which GatherContext ends
 func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
-	questions := g.questionsFrom(urls, g.awaitAddresses(a.gathering.group.Context()))
+	locals := g.awaitAddresses(a.gathering.group.Context())
+	questions := g.questionsFrom(urls, locals)
 	var asked []*question
 	g.life.mu.Lock()
 	if a.gathering.pool == nil {
@@ -172,6 +194,7 @@ func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
 
 		return
 	}
+	a.addresses.noteAskedLocked(urls, locals)
 	before := a.gathering.questions
 	for i, q := range questions {
 		if known := slices.IndexFunc(before, q.isSame); known >= 0 {
@@ -180,7 +203,7 @@ func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
 			asked = append(asked, q)
 		}
 	}
-	a.gathering.questions, a.gathering.replaced = questions, true
+	a.gathering.questions, a.gathering.replaced, a.gathering.pending = questions, true, nil
 	a.gathering.count(a.gathering.first, asked)
 	gone := make(map[*question]bool)
 	for _, q := range before {

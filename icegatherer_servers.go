@@ -49,12 +49,14 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 		g.life.set(func() { a.gathering.add(r, questions) })
 		defer g.askAll(a, r, questions)
 	} else if len(urls) > 0 {
-		g.life.set(func() { r.left++ }) // until the questions are known
+		g.life.set(func() { r.left++; a.gathering.pending = urls }) // until the questions are known
 		a.gathering.group.Go(func() {
 			questions := g.questionsFrom(urls, g.awaitAddresses(r.ctx))
 			g.life.mu.Lock()
 			if a.gathering.replaced {
 				questions = nil
+			} else {
+				a.gathering.pending = nil
 			}
 			a.gathering.add(r, questions)
 			g.doneLocked(a, r)
@@ -63,7 +65,7 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 		})
 	}
 	if err := a.GatherCandidates(); err != nil {
-		g.complete() // never left at gathering
+		g.complete(a) // never left at gathering
 
 		return opError(op, g.closedError(err))
 	}
@@ -321,6 +323,10 @@ func (g *ICEGatherer) doneLocked(a *iceAgent, r *round) {
 func (g *ICEGatherer) cut(a *iceAgent, cause error) error {
 	errs := []error{cause}
 	g.life.mu.Lock()
+	if pending := a.gathering.pending; len(pending) > 0 {
+		a.gathering.add(a.gathering.last, g.questionsFrom(pending, nil))
+		a.gathering.replaced, a.gathering.pending = true, nil
+	}
 	for _, q := range a.gathering.questions {
 		if !q.over {
 			g.overLocked(a, q, cause)
