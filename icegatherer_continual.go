@@ -63,46 +63,26 @@ func candidateKey(c ice.Candidate) string {
 	return fmt.Sprint(c.Type(), " ", c.NetworkType(), " ", c.Address(), " ", c.Port(), " ", related)
 }
 
-// beginContinual begins the first round of an agent, and the looks.
-func (g *ICEGatherer) beginContinual(op string, a *iceAgent, r *round, urls []serverURL) error {
+// beginLooks begins to look at the addresses, once.
+func (g *ICEGatherer) beginLooks() {
 	g.life.mu.Lock()
-	a.gathering.pending = urls
-	r.left++ // the agent says at once that it has none
+	defer g.life.mu.Unlock()
 	if g.stopLook == nil {
 		g.lookLaterLocked()
 	}
-	g.life.mu.Unlock()
-	a.gathering.group.Go(func() {
-		present, err := servergather.Await(r.ctx, g.life.group, g.localAddresses, func([]localAddress) {})
-		if err != nil {
-			g.log.Warnf("the interfaces cannot be read: %v", err)
-		}
-		g.life.mu.Lock()
-		a.addresses.known = make(map[netip.Addr]*knownAddress, len(present))
-		for _, local := range present {
-			a.addresses.known[local.addr] = &knownAddress{iface: local.iface, present: true, bound: true, asked: true}
-		}
-		g.life.mu.Unlock()
-		g.gatherOn(a, present)
-		questions := g.questionsFrom(urls, present)
-		g.life.mu.Lock()
-		if a.gathering.replaced {
-			questions = nil
-		} else {
-			a.gathering.pending = nil
-		}
-		a.gathering.add(r, questions)
-		g.doneLocked(a, r)
-		g.life.mu.Unlock()
-		g.askAll(a, r, questions)
-	})
-	if err := a.GatherCandidates(); err != nil {
-		g.complete(a) // never left at gathering
+}
 
-		return opError(op, g.closedError(err))
+// beginOn has an agent gather on its first addresses, which it returns.
+func (g *ICEGatherer) beginOn(a *iceAgent, present []localAddress) []localAddress {
+	g.life.mu.Lock()
+	a.addresses.known = make(map[netip.Addr]*knownAddress, len(present))
+	for _, local := range present {
+		a.addresses.known[local.addr] = &knownAddress{iface: local.iface, present: true, bound: true, asked: true}
 	}
+	g.life.mu.Unlock()
+	g.gatherOn(a, present)
 
-	return nil
+	return present
 }
 
 func (g *ICEGatherer) lookLater() { g.life.set(g.lookLaterLocked) }

@@ -65,7 +65,8 @@ func (g *ICEGatherer) pour(a *iceAgent) {
 	idle := a.gathering.pool != nil && a.gathering.pool.idle
 	g.life.mu.Unlock()
 	if idle {
-		g.askLater(a, urls)
+		r := a.gathering.first
+		g.askLater(a, r, urls, func() []localAddress { return g.awaitAddresses(r.ctx) })
 	}
 	g.life.set(func() { g.tellUntoldLocked(a) })
 	for {
@@ -85,27 +86,6 @@ func (g *ICEGatherer) pour(a *iceAgent) {
 		g.life.mu.Unlock()
 		g.tellPooled(a, next)
 	}
-}
-
-// askLater has an agent whose pool was idle ask servers, as soon as the addresses are
-// known.
-func (g *ICEGatherer) askLater(a *iceAgent, urls []serverURL) {
-	r := a.gathering.first
-	g.life.set(func() { r.left++; a.gathering.pending = urls })
-	a.gathering.group.Go(func() {
-		locals := g.awaitAddresses(r.ctx)
-		questions := g.questionsFrom(urls, locals)
-		g.life.mu.Lock()
-		if a.gathering.pending == nil { // it was cut
-			questions = nil
-		}
-		a.gathering.pending = nil
-		a.addresses.noteAskedLocked(urls, locals)
-		a.gathering.add(r, questions)
-		g.doneLocked(a, r)
-		g.life.mu.Unlock()
-		g.askAll(a, r, questions)
-	})
 }
 
 func (g *ICEGatherer) tellPooled(a *iceAgent, next pooled) {
@@ -203,7 +183,7 @@ func (g *ICEGatherer) askInstead(a *iceAgent, urls []serverURL) {
 			asked = append(asked, q)
 		}
 	}
-	a.gathering.questions, a.gathering.replaced, a.gathering.pending = questions, true, nil
+	a.gathering.questions, a.gathering.pending = questions, nil
 	a.gathering.count(a.gathering.first, asked)
 	gone := make(map[*question]bool)
 	for _, q := range before {

@@ -44,7 +44,6 @@ type questioning struct {
 	first, last *round           // of gathering: the same until the network changes
 	questions   []*question
 	pending     []serverURL       // whose questions are not known yet
-	replaced    bool              // by those to other servers, before all were known
 	urls        map[string]string // of the servers that gave candidates, by their IDs; of host candidates of ours empty
 	pool        *pool             // which counts in the first round; nil if what is found may be told
 }

@@ -40,29 +40,19 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 		r.left++
 	}
 	g.life.mu.Unlock()
-	if g.settings.ICE.ContinualGathering {
-		return g.beginContinual(op, a, r, urls)
-	}
-	filtered := g.settings.ICE.InterfaceFilter != nil || g.settings.ICE.IPFilter != nil
-	if len(urls) > 0 && !filtered {
+	s := &g.settings.ICE
+	locals := func() []localAddress { return g.awaitAddresses(r.ctx) }
+	switch {
+	case s.ContinualGathering:
+		g.beginLooks()
+		g.askLater(a, r, urls, func() []localAddress { return g.beginOn(a, locals()) })
+	case len(urls) == 0:
+	case s.InterfaceFilter != nil || s.IPFilter != nil:
+		g.askLater(a, r, urls, locals)
+	default:
 		questions := g.questionsFrom(urls, []localAddress{{}}) // the machine chooses
 		g.life.set(func() { a.gathering.add(r, questions) })
 		defer g.askAll(a, r, questions)
-	} else if len(urls) > 0 {
-		g.life.set(func() { r.left++; a.gathering.pending = urls }) // until the questions are known
-		a.gathering.group.Go(func() {
-			questions := g.questionsFrom(urls, g.awaitAddresses(r.ctx))
-			g.life.mu.Lock()
-			if a.gathering.replaced {
-				questions = nil
-			} else {
-				a.gathering.pending = nil
-			}
-			a.gathering.add(r, questions)
-			g.doneLocked(a, r)
-			g.life.mu.Unlock()
-			g.askAll(a, r, questions)
-		})
 	}
 	if err := a.GatherCandidates(); err != nil {
 		g.complete(a) // never left at gathering
@@ -71,6 +61,26 @@ func (g *ICEGatherer) begin(op string, a *iceAgent) error {
 	}
 
 	return nil
+}
+
+// askLater has servers asked when it is known from which addresses, for which the
+// round waits: the program's own network may take its time to tell.
+func (g *ICEGatherer) askLater(a *iceAgent, r *round, urls []serverURL, locals func() []localAddress) {
+	g.life.set(func() { r.left++; a.gathering.pending = urls })
+	a.gathering.group.Go(func() {
+		from := locals()
+		questions := g.questionsFrom(urls, from)
+		g.life.mu.Lock()
+		if a.gathering.pending == nil { // others are asked, or the gathering was cut
+			questions = nil
+		}
+		a.gathering.pending = nil
+		a.addresses.noteAskedLocked(urls, from)
+		a.gathering.add(r, questions)
+		g.doneLocked(a, r)
+		g.life.mu.Unlock()
+		g.askAll(a, r, questions)
+	})
 }
 
 // askAll asks servers beside its caller, some at a time.
@@ -325,7 +335,7 @@ func (g *ICEGatherer) cut(a *iceAgent, cause error) error {
 	g.life.mu.Lock()
 	if pending := a.gathering.pending; len(pending) > 0 {
 		a.gathering.add(a.gathering.last, g.questionsFrom(pending, nil))
-		a.gathering.replaced, a.gathering.pending = true, nil
+		a.gathering.pending = nil
 	}
 	for _, q := range a.gathering.questions {
 		if !q.over {
