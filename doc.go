@@ -33,7 +33,7 @@
 // # Cancellation
 //
 // A call that can wait has a form that takes a context: StartContext,
-// GatherContext, AcceptDataChannel, OpenDataChannel, SendContext,
+// GatherContext, Restart, AcceptDataChannel, OpenDataChannel, SendContext,
 // SendTextContext, ReceiveContext, ReadMessage, AwaitState, Shutdown and Run,
 // AcceptContext of a [Listener], and of a [PeerConnection] also Connect,
 // SetLocalDescriptionContext and SetRemoteDescriptionContext. Start is
@@ -47,9 +47,10 @@
 //     StartContext has returned nil, its context means nothing any more.
 //   - If the context ends before a start has succeeded, also when it had ended
 //     before the call, the transport is closed. When the call returns, our own
-//     sockets and goroutines are gone, but for what releases a TURN allocation, the protocol modules have been told to
-//     end, and the peer has been told where the protocol has a way: DTLS sends
-//     an alert, SCTP an ABORT. A handler that runs is not waited for.
+//     sockets and goroutines are gone, but for what releases a TURN allocation,
+//     the protocol modules have been told to end, and the peer has been told
+//     where the protocol has a way: DTLS sends an alert, SCTP an ABORT. A handler
+//     that runs is not waited for.
 //   - A start has one outcome. If its context may have ended it, it never
 //     reports success.
 //   - The error matches both ctx.Err() and context.Cause(ctx) under errors.Is.

@@ -318,18 +318,26 @@ func TestX1_NewAddressesAreBounded(t *testing.T) {
 	})
 }
 
+// roamingPeers are connected, and gather continually on three networks.
+func roamingPeers(tb testing.TB) (a, b *PeerConnection, network *testnet.Network) {
+	tb.Helper()
+	settings := SettingEngine{}
+	settings.ICE.ContinualGathering = true
+	network = testnet.Pair(tb, testnet.Networks(3), testnet.Delay(5*time.Millisecond))
+	a, b = newPeer(tb, settings, network, 0), newPeer(tb, settings, network, 1)
+	_, err := a.CreateDataChannel("chat", nil)
+	require.NoError(tb, err)
+	negotiate(tb, a, b)
+	connectPeers(tb, a, b)
+
+	return a, b, network
+}
+
 // What a program hears of a PeerConnection is what its peer needs: without a
 // restart the answering side roams by candidates alone.
 func TestI10_PeerConnectionRoams(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		settings := SettingEngine{}
-		settings.ICE.ContinualGathering = true
-		network := testnet.Pair(t, testnet.Networks(3), testnet.Delay(5*time.Millisecond))
-		a, b := newPeer(t, settings, network, 0), newPeer(t, settings, network, 1)
-		_, err := a.CreateDataChannel("chat", nil)
-		require.NoError(t, err)
-		negotiate(t, a, b)
-		connectPeers(t, a, b)
+		a, b, network := roamingPeers(t)
 		for _, side := range [][2]*PeerConnection{{a, b}, {b, a}} {
 			side[0].OnICECandidate(func(c *ICECandidate) {
 				if c != nil {

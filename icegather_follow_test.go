@@ -276,14 +276,7 @@ func TestI10_HostsOfARoundThatWasCut(t *testing.T) {
 // Nothing is gathered for a restart before its description is set.
 func TestI10_RestartThatIsNotDescribed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		settings := SettingEngine{}
-		settings.ICE.ContinualGathering = true
-		network := testnet.Pair(t, testnet.Networks(3), testnet.Delay(5*time.Millisecond))
-		a, b := newPeer(t, settings, network, 0), newPeer(t, settings, network, 1)
-		_, err := a.CreateDataChannel("chat", nil)
-		require.NoError(t, err)
-		negotiate(t, a, b)
-		connectPeers(t, a, b)
+		a, b, network := roamingPeers(t)
 		// A restart that both have described, and whose checks find nothing yet.
 		network.Cut(true)
 		a.RestartICE()
