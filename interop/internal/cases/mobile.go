@@ -88,9 +88,10 @@ func turnStopped(ctx context.Context, e *Env) error {
 	return errors.Join(err, s.end(ctx))
 }
 
-// rebinding makes our router choose another port for the connection in use.
-func rebinding(ctx context.Context, e *Env) error {
-	if err := e.routers(cone, cone); err != nil {
+// reflexive makes a connection by reflexive addresses, ours behind a router of a kind,
+// and ends it when the case has done with it.
+func (e *Env) reflexive(ctx context.Context, ours string, do func(*session) error) error {
+	if err := e.routers(ours, cone); err != nil {
 		return err
 	}
 	server, err := e.turn(ctx)
@@ -102,7 +103,13 @@ func rebinding(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	err = func() error {
+
+	return errors.Join(do(s), s.end(ctx))
+}
+
+// rebinding makes our router choose another port for the connection in use.
+func rebinding(ctx context.Context, e *Env) error {
+	return e.reflexive(ctx, cone, func(s *session) error {
 		if err := e.router(OurRouter, symmetric); err != nil {
 			return err
 		}
@@ -129,29 +136,17 @@ func rebinding(ctx context.Context, e *Env) error {
 		e.note("the peer does not follow the new address within 5 s")
 
 		return s.again(ctx)
-	}()
-
-	return errors.Join(err, s.end(ctx))
+	})
 }
 
 // otherInterface takes our only interface away and gives us another one.
 func otherInterface(ctx context.Context, e *Env) error {
-	if err := e.routers(restricted, cone); err != nil {
-		return err
-	}
-	server, err := e.turn(ctx)
-	if err != nil {
-		return err
-	}
-	defer server.Stop()
-	s, err := e.connect(ctx, options{trickle: true, servers: servers("stun:" + ServerAddress + ":3478")})
-	if err != nil {
-		return err
-	}
-	err = func() error {
+	gone := false
+	err := e.reflexive(ctx, restricted, func(s *session) error {
 		if err := e.Net.In("us", "ip", "link", "delete", "eth0"); err != nil {
 			return err
 		}
+		gone = true
 		if err := s.queue(ctx); err != nil {
 			return err
 		}
@@ -163,9 +158,13 @@ func otherInterface(ctx context.Context, e *Env) error {
 		}
 
 		return s.again(ctx)
-	}()
+	})
 
-	return errors.Join(err, s.end(ctx), e.oldInterface())
+	if gone {
+		err = errors.Join(err, e.oldInterface())
+	}
+
+	return err
 }
 
 // oldInterface brings the network back for the cases that follow.
