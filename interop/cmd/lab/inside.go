@@ -52,7 +52,7 @@ func inside(text string) int {
 	}()
 	w := &worker{order: o, scenario: &all[at], net: netns.Attach(o.Prefix)}
 	defer w.stop()
-	for i, t := range w.scenario.tasks(o.Pattern, o.Direction) {
+	for i, t := range w.scenario.tasks(o.Pattern, o.Direction, o.Fast) {
 		if i < o.From {
 			continue
 		}
@@ -181,7 +181,7 @@ func (w *worker) start(ctx context.Context) error {
 		return errors.New("the peer does not say its version")
 	}
 	w.version = p.Version()
-	w.env = &cases.Env{Peer: p, Net: w.net}
+	w.env = &cases.Env{Peer: p, Net: w.net, Mirror: w.scenario.peer.mirror, Prefix: w.scenario.peer.prefix}
 
 	return nil
 }

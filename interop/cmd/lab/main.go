@@ -37,7 +37,7 @@ func main() {
 	flag.StringVar(&c.pattern, "case", "*", "a `pattern` of the cases to run")
 	flag.StringVar(&c.direction, "direction", "*", "a `pattern` of the directions: \"we offer\" or \"peer offers\"")
 	flag.StringVar(&c.results, "results", "", "the `file` to write the table to")
-	flag.BoolVar(&c.fast, "fast", false, "run the fast peers alone")
+	flag.BoolVar(&c.fast, "fast", false, "run the fast peers alone, without what is known to go wrong in them")
 	flag.BoolVar(&c.install, "install", false, "install what is missing")
 	flag.BoolVar(&c.verbose, "v", false, "show what peers print to stderr when a case fails")
 	flag.IntVar(&c.jobs, "jobs", 2, "how many peers run at the same time")

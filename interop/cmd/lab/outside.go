@@ -22,8 +22,8 @@ type order struct {
 	Scenario, Prefix, Dir, Pattern, Direction string
 	// From is the first task, by number.
 	From int
-	// Verbose shows what peers print.
-	Verbose bool
+	// Fast leaves out the defects of peers, Verbose shows what peers print.
+	Fast, Verbose bool
 }
 
 // report is a line of the inner process.
@@ -50,11 +50,11 @@ func outside(ctx context.Context, c choice, number string, s *scenario, found *f
 
 		return
 	}
-	tasks := s.tasks(c.pattern, c.direction)
+	tasks := s.tasks(c.pattern, c.direction, c.fast)
 	for from := 0; from < len(tasks) && ctx.Err() == nil; {
 		o := order{
 			Scenario: s.name, Prefix: set.Prefix(), Dir: c.dir, Pattern: c.pattern, Direction: c.direction,
-			From: from, Verbose: c.verbose,
+			From: from, Fast: c.fast, Verbose: c.verbose,
 		}
 		last, err := inner(ctx, set, o, found)
 		if err == nil || ctx.Err() != nil {

@@ -18,6 +18,9 @@ type definition struct {
 	fast bool
 	// internet peers are tried on the network with two routers, too.
 	internet bool
+	// mirror and prefix are what the cases have to know of one that only echoes.
+	mirror bool
+	prefix string
 	// quirks are what it does not do or does wrong, with its version in mind.
 	quirks []quirk
 }
@@ -114,6 +117,19 @@ var peers = []definition{
 			{pattern: "negotiated/*", outcome: table.Defect, reason: "once it is connected, create-data-channel makes none that is negotiated"},
 			{pattern: "cancel-noticed/*", outcome: table.Defect, reason: "it does not tell the end of a connection"},
 			{pattern: "close-by-peer/*", outcome: table.Defect, reason: "stopping the pipeline sends neither an ABORT nor an alert"},
+		},
+	},
+	{
+		name:   "janus",
+		need:   install.Need{Debian: []string{"janus"}},
+		argv:   []string{"node", "peers/node/janus.js"},
+		mirror: true, prefix: "Janus EchoTest here! You wrote: ",
+		quirks: []quirk{
+			{pattern: "echo/we offer", outcome: table.Defect, reason: "it drops messages of 64 KiB, which a description without a limit " +
+				"allows, and empty ones"},
+			{pattern: "*/peer offers", outcome: table.Skipped, reason: "the echo test answers offers and makes none"},
+			{pattern: "negotiated/*", outcome: table.Skipped, reason: "the echo test makes no channels"},
+			{pattern: "shutdown/*", outcome: table.Skipped, reason: "the echo test keeps nothing that could be compared"},
 		},
 	},
 	{

@@ -21,6 +21,11 @@ type Env struct {
 	Peer *peer.Process
 	// Offer tells that we offer; otherwise the peer does.
 	Offer bool
+	// Mirror tells that the peer only echoes: it opens no channels, tells nothing of
+	// ours, and keeps no account of what comes.
+	Mirror bool
+	// Prefix is what the peer puts before the texts that it echoes.
+	Prefix string
 	// Net is the network around us, for what changes it.
 	Net *netns.Set
 

@@ -30,11 +30,17 @@ func (s *session) many(ctx context.Context, each int) error {
 			return err
 		}
 		all = append(all, c)
+		if s.env.Mirror {
+			continue
+		}
 		if _, err := s.ask(ctx, peer.Request{Do: "channel", Label: fmt.Sprintf("echo-theirs-%d", i)}); err != nil {
 			return err
 		}
 	}
 	for i := range each {
+		if s.env.Mirror {
+			break
+		}
 		c, err := s.accept(ctx, fmt.Sprintf("echo-theirs-%d", i))
 		if err != nil {
 			return err
@@ -43,7 +49,7 @@ func (s *session) many(ctx context.Context, each int) error {
 	}
 	ids := map[uint16]string{}
 	for _, c := range all {
-		if err := echo(ctx, c, c.Label()); err != nil {
+		if err := s.env.echo(ctx, c, c.Label()); err != nil {
 			return err
 		}
 		if other, taken := ids[*c.ID()]; taken {
@@ -88,6 +94,9 @@ func reliability(ctx context.Context, e *Env) error {
 		if err := s.ours(ctx, k); err != nil {
 			all = errors.Join(all, fmt.Errorf("%s of ours: %w", k.name, err))
 		}
+		if s.env.Mirror {
+			continue
+		}
 		if err := s.theirs(ctx, k); err != nil {
 			all = errors.Join(all, fmt.Errorf("%s of the peer's: %w", k.name, err))
 		}
@@ -109,7 +118,7 @@ func (s *session) ours(ctx context.Context, k kind) error {
 		return err
 	}
 	if seen.Ordered == nil { // it does not tell what it sees
-		return echo(ctx, c, label)
+		return s.env.echo(ctx, c, label)
 	}
 	if *seen.Ordered != k.ordered {
 		err = fmt.Errorf("the peer sees ordered %t", *seen.Ordered)
@@ -120,7 +129,7 @@ func (s *session) ours(ctx context.Context, k kind) error {
 		return err
 	}
 
-	return echo(ctx, c, label)
+	return s.env.echo(ctx, c, label)
 }
 
 func (s *session) theirs(ctx context.Context, k kind) error {
@@ -144,7 +153,7 @@ func (s *session) theirs(ctx context.Context, k kind) error {
 		return err
 	}
 
-	return echo(ctx, c, label)
+	return s.env.echo(ctx, c, label)
 }
 
 func same(name string, got, want *uint16) error {
@@ -182,11 +191,11 @@ func negotiated(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	err = echo(ctx, first, "early")
+	err = e.echo(ctx, first, "early")
 	if err == nil {
 		var second *webrtc.DataChannel
 		if second, err = make2(ctx, s, "echo-late", &late); err == nil {
-			err = echo(ctx, second, "late")
+			err = e.echo(ctx, second, "late")
 		}
 	}
 
@@ -200,11 +209,11 @@ func closeChannel(ctx context.Context, e *Env) error {
 		return err
 	}
 	err = s.closeOurs(ctx)
-	if err == nil {
+	if err == nil && !e.Mirror {
 		err = s.closeTheirs(ctx)
 	}
 	if err == nil {
-		err = echo(ctx, s.echo, "the others live")
+		err = e.echo(ctx, s.echo, "the others live")
 	}
 
 	return errors.Join(err, s.end(ctx))
@@ -218,7 +227,7 @@ func (s *session) closeOurs(ctx context.Context) error {
 	if _, err := s.opened(ctx, c.Label()); err != nil {
 		return err
 	}
-	if err := echo(ctx, c, "before"); err != nil {
+	if err := s.env.echo(ctx, c, "before"); err != nil {
 		return err
 	}
 	if err := c.Close(); err != nil {
@@ -226,8 +235,10 @@ func (s *session) closeOurs(ctx context.Context) error {
 	}
 	within, cancel := limit(ctx)
 	defer cancel()
-	if _, err := s.event(within, "closed", c.Label()); err != nil {
-		return fmt.Errorf("the peer does not see our close of a channel: %w", err)
+	if !s.env.Mirror {
+		if _, err := s.event(within, "closed", c.Label()); err != nil {
+			return fmt.Errorf("the peer does not see our close of a channel: %w", err)
+		}
 	}
 	if err := over(within, c.Context()); err != nil {
 		return fmt.Errorf("our own close of a channel does not end: %w", err)
@@ -245,7 +256,7 @@ func (s *session) closeTheirs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if err := echo(ctx, c, "before"); err != nil {
+	if err := s.env.echo(ctx, c, "before"); err != nil {
 		return err
 	}
 	if _, err := s.ask(ctx, peer.Request{Do: "close-channel", Label: label}); err != nil {

@@ -173,7 +173,7 @@ func (s *session) restart(ctx context.Context) error {
 	if ufrag(s.pc.RemoteDescription()) == before {
 		return errors.New("the peer has kept its credentials")
 	}
-	if err := echo(ctx, s.echo, "while it restarts"); err != nil {
+	if err := s.env.echo(ctx, s.echo, "while it restarts"); err != nil {
 		return err
 	}
 	for {
@@ -191,7 +191,7 @@ func (s *session) restart(ctx context.Context) error {
 		}
 	}
 
-	return echo(ctx, s.echo, "after the restart")
+	return s.env.echo(ctx, s.echo, "after the restart")
 }
 
 // renegotiate is an offer and an answer with new credentials.

@@ -21,7 +21,7 @@ const (
 )
 
 // echo sends a text and waits until it comes back.
-func echo(ctx context.Context, c *webrtc.DataChannel, text string) error {
+func (e *Env) echo(ctx context.Context, c *webrtc.DataChannel, text string) error {
 	if err := c.SendTextContext(ctx, text); err != nil {
 		return err
 	}
@@ -29,7 +29,7 @@ func echo(ctx context.Context, c *webrtc.DataChannel, text string) error {
 	if err != nil {
 		return fmt.Errorf("echo of %.20q on %s: %w", text, c.Label(), err)
 	}
-	if !got.IsString || string(got.Data) != text {
+	if !got.IsString || string(got.Data) != e.Prefix+text {
 		return fmt.Errorf("echo of the text %.20q is %.20q, text %t", text, got.Data, got.IsString)
 	}
 
@@ -57,24 +57,30 @@ func echoes(ctx context.Context, e *Env) error {
 	if err != nil {
 		return err
 	}
-	var all error
-	for _, text := range []string{"text", "żółw, 亀, 🐢", ""} {
-		if err := echo(ctx, s.echo, text); err != nil {
-			all = errors.Join(all, err)
 
-			break // what comes late would be taken for the next
+	return errors.Join(s.echoes(ctx), s.end(ctx))
+}
+
+// echoes end with the first that fails: what comes late would be taken for the
+// next. Empty messages, which not every peer can do, are the last.
+func (s *session) echoes(ctx context.Context) error {
+	for _, text := range []string{"text", "żółw, 亀, 🐢"} {
+		if err := s.env.echo(ctx, s.echo, text); err != nil {
+			return err
 		}
 	}
-	for _, size := range []int{1, 1200, 16 << 10, 64 << 10, 0} {
-		if all != nil {
-			break
-		}
+	for _, size := range []int{1, 1200, 16 << 10, 64 << 10} {
 		data := make([]byte, size)
 		_, _ = rand.Read(data) // never fails
-		all = echoBinary(ctx, s.echo, data)
+		if err := echoBinary(ctx, s.echo, data); err != nil {
+			return err
+		}
+	}
+	if err := s.env.echo(ctx, s.echo, ""); err != nil {
+		return err
 	}
 
-	return errors.Join(all, s.end(ctx))
+	return echoBinary(ctx, s.echo, nil)
 }
 
 // bulk moves 16 MiB each way at the same time.
@@ -88,6 +94,9 @@ func bulk(ctx context.Context, e *Env) error {
 }
 
 func (s *session) bulk(ctx context.Context, size int) error {
+	if s.env.Mirror {
+		return s.mirrored(ctx, size)
+	}
 	ours, err := s.pc.CreateDataChannel("sink-ours", nil)
 	if err != nil {
 		return err
@@ -110,6 +119,48 @@ func (s *session) bulk(ctx context.Context, size int) error {
 	go func() { received <- s.receive(ctx, theirs, size) }()
 
 	return errors.Join(<-sent, <-received)
+}
+
+// mirrored sends size bytes through a channel that echoes.
+func (s *session) mirrored(ctx context.Context, size int) error {
+	type result struct {
+		sum string
+		err error
+	}
+	sent := make(chan result, 1)
+	go func() {
+		sum, _, err := blast(ctx, s.echo, size)
+		sent <- result{sum, err}
+	}()
+	sum, err := drain(ctx, s.echo, size)
+	if err != nil {
+		return err
+	}
+	want := <-sent
+	if want.err == nil && sum != want.sum {
+		want.err = errors.New("what comes back has another hash")
+	}
+
+	return want.err
+}
+
+// drain receives size bytes, and returns their hash.
+func drain(ctx context.Context, c *webrtc.DataChannel, size int) (string, error) {
+	sum, got := sha256.New(), 0
+	buf := make([]byte, bulkChunk)
+	for got < size {
+		n, _, err := c.ReadMessage(ctx, buf)
+		if err != nil {
+			return "", fmt.Errorf("after %d bytes received: %w", got, err)
+		}
+		sum.Write(buf[:n])
+		got += n
+	}
+	if got != size {
+		return "", fmt.Errorf("%d bytes instead of %d", got, size)
+	}
+
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
 // blast sends size bytes, and returns their hash and the number of messages.
@@ -171,23 +222,14 @@ func (s *session) receive(ctx context.Context, c *webrtc.DataChannel, size int) 
 		answer, err := s.ask(ctx, peer.Request{Do: "blast", Label: c.Label(), Size: size, Chunk: bulkChunk})
 		sent <- result{answer, err}
 	}()
-	sum, got := sha256.New(), 0
-	buf := make([]byte, bulkChunk)
-	for got < size {
-		n, _, err := c.ReadMessage(ctx, buf)
-		if err != nil {
-			return fmt.Errorf("after %d bytes received: %w", got, err)
-		}
-		sum.Write(buf[:n])
-		got += n
+	sum, err := drain(ctx, c, size)
+	if err != nil {
+		return err
 	}
 	want := <-sent
-	if want.err != nil {
-		return want.err
-	}
-	if got != size || hex.EncodeToString(sum.Sum(nil)) != want.answer.SHA256 {
-		return fmt.Errorf("%d bytes of the peer's %d, or with another hash", got, size)
+	if want.err == nil && sum != want.answer.SHA256 {
+		want.err = errors.New("what the peer has sent has another hash")
 	}
 
-	return nil
+	return want.err
 }

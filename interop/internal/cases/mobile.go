@@ -50,7 +50,7 @@ func (s *session) again(ctx context.Context) error {
 	}
 	s.env.note("all messages %d ms after the restart began", time.Since(begin).Milliseconds())
 
-	return echo(ctx, s.echo, "and on")
+	return s.env.echo(ctx, s.echo, "and on")
 }
 
 // turnStopped ends the server of a relayed connection. A restart with a server
@@ -131,7 +131,7 @@ func rebinding(ctx context.Context, e *Env) error {
 				}
 			}
 
-			return echo(ctx, s.echo, "and on")
+			return s.env.echo(ctx, s.echo, "and on")
 		}
 		e.note("the peer does not follow the new address within 5 s")
 

@@ -209,7 +209,7 @@ func (s *stack) talk(ctx context.Context) (*webrtc.DataChannel, error) {
 		return nil, err
 	}
 
-	return c, echo(ctx, c, "step by step")
+	return c, s.env.echo(ctx, c, "step by step")
 }
 
 // steps connects without a PeerConnection, and shuts down layer by layer.
