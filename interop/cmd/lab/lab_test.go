@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -13,12 +14,23 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/ctxrtc/webrtc/interop/internal/cases"
 	"github.com/ctxrtc/webrtc/interop/internal/netns"
+	"github.com/ctxrtc/webrtc/interop/internal/table"
 )
 
 func TestMain(m *testing.M) {
 	// The test binary is the laboratory, too.
 	if os.Getenv("INTEROP_TEST_LAB") != "" {
+		switch os.Getenv("INTEROP_TEST_PANIC") {
+		case "case":
+			basics = panicking(func() { panic("a case does so") })
+		case "beside":
+			basics = panicking(func() {
+				go panic("something of ours does so")
+				select {}
+			})
+		}
 		main()
 	}
 	os.Exit(m.Run())
@@ -107,6 +119,54 @@ func TestPeerThatDiesFailsItsCase(t *testing.T) {
 		assert.Empty(t, left(cmd.Process.Pid))
 		gone(t, dir)
 	}
+}
+
+// panicking are a case that does what ends the process, and one after it.
+func panicking(do func()) func() []cases.Case {
+	return func() []cases.Case {
+		return []cases.Case{
+			{Name: "connect", Deadline: 10 * time.Second, Run: func(context.Context, *cases.Env) error {
+				do()
+
+				return nil
+			}},
+			{Name: "connect-again", Deadline: 10 * time.Second, Run: func(context.Context, *cases.Env) error { return nil }},
+		}
+	}
+}
+
+func TestPanicOfOurSideFailsItsCase(t *testing.T) {
+	for where, want := range map[string]string{"case": "a case does so", "beside": "something of ours does so"} {
+		dir := fakeLab(t, "sleep 1000 & wait")
+		cmd := lab(dir, "-direction", "we offer", "-case", "connect*")
+		cmd.Env = append(cmd.Env, "INTEROP_TEST_PANIC="+where)
+		out, err := cmd.CombinedOutput()
+		require.Error(t, err)
+		assert.Regexp(t, `FAILED +pion +connect +we offer .* our side has died: exit status 2: panic: `+want+`\n`, string(out))
+		assert.Regexp(t, `ok +pion +connect-again `, string(out), "the next case has a new process")
+		assert.Contains(t, string(out), "1 ok, 1 failed")
+		assert.Empty(t, left(cmd.Process.Pid))
+		gone(t, dir)
+	}
+}
+
+func TestPanicOfTheLaboratoryFailsItsPeer(t *testing.T) {
+	if err := netns.Possible(); err != nil {
+		t.Skip(err)
+	}
+	broken := scenario{name: "broken", peer: &peers[0], network: func(s *netns.Set) error {
+		if err := pair(s); err != nil {
+			return err
+		}
+		assert.Len(t, left(os.Getpid()), 2)
+		panic("the network does so")
+	}}
+	found := &findings{}
+	runAll(t.Context(), choice{}, []scenario{broken}, found)
+	require.Len(t, found.rows, 1)
+	assert.Equal(t, table.Failed, found.rows[0].Outcome)
+	assert.Equal(t, "the laboratory panics: the network does so", found.rows[0].Note)
+	assert.Empty(t, left(os.Getpid()))
 }
 
 func TestWrongChoices(t *testing.T) {
