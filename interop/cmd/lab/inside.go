@@ -171,7 +171,7 @@ func (w *worker) start(ctx context.Context) error {
 			return nil
 		}
 	}
-	p, err := peer.Start(ctx, w.scenario.peer.name, w.order.Dir, w.net.Command(w.scenario.where, w.scenario.peer.argv...))
+	p, err := peer.Start(ctx, w.scenario.peer.name, w.order.Dir, w.net.Command(w.scenario.where, w.scenario.argv...))
 	if err != nil {
 		return err
 	}

@@ -1,7 +1,15 @@
 package main
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
+	"math/big"
+	"net"
+	"time"
 
 	"github.com/ctxrtc/webrtc/interop/internal/cases"
 	"github.com/ctxrtc/webrtc/interop/internal/netns"
@@ -16,6 +24,9 @@ func internet(s *netns.Set) error {
 		}
 	}
 	if err := s.In(cases.Between, "ip", "link", "add", "br0", "type", "bridge"); err != nil {
+		return err
+	}
+	if err := believed(s); err != nil {
 		return err
 	}
 	err := errors.Join(
@@ -35,4 +46,41 @@ func internet(s *netns.Set) error {
 	}
 
 	return err
+}
+
+// believed gives the servers a certificate, and both hosts the authority for it.
+func believed(s *netns.Set) error {
+	certificate, key, err := certificateOf(cases.ServerAddress)
+	if err != nil {
+		return err
+	}
+
+	return errors.Join(
+		s.File(cases.Between, cases.ServerCertificate, append(key, certificate...)),
+		s.File("us", cases.Authorities, certificate),
+		s.File("peer", cases.Authorities, certificate),
+	)
+}
+
+// certificateOf makes one for an address, which is its own authority.
+func certificateOf(address string) (certificate, key []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return nil, nil, err
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(24 * time.Hour),
+		IPAddresses: []net.IP{net.ParseIP(address)}, IsCA: true, BasicConstraintsValid: true,
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		return nil, nil, err
+	}
+	secret, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return nil, nil, err
+	}
+
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}),
+		pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: secret}), nil
 }

@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"path"
+	"slices"
 
 	"github.com/ctxrtc/webrtc/interop/internal/cases"
 	"github.com/ctxrtc/webrtc/interop/internal/netns"
@@ -17,8 +18,9 @@ type scenario struct {
 	fast bool
 	// network makes the namespaces. We are in the one called "us".
 	network func(*netns.Set) error
-	// where is the namespace of the peer.
+	// where is the namespace of the peer, argv starts it.
 	where string
+	argv  []string
 	cases []cases.Case
 	// directions are who offers.
 	directions []string
@@ -36,7 +38,7 @@ func scenarios() []scenario {
 	all := make([]scenario, 0, len(peers))
 	for i := range peers {
 		all = append(all, scenario{
-			name: peers[i].name, peer: &peers[i], fast: peers[i].fast, network: pair, where: "peer",
+			name: peers[i].name, peer: &peers[i], fast: peers[i].fast, network: pair, where: "peer", argv: peers[i].argv,
 			cases: basics(), directions: []string{weOffer, peerOffer},
 		})
 	}
@@ -45,6 +47,7 @@ func scenarios() []scenario {
 		if peers[i].internet {
 			all = append(all, scenario{
 				name: peers[i].name + "-internet", peer: &peers[i], network: internet, where: "peer",
+				argv:  slices.Concat(peers[i].argv, peers[i].internetArgs),
 				cases: append(cases.Internet(), cases.BadNetworks()...), directions: []string{weOffer, peerOffer},
 			})
 		}

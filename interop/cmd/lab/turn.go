@@ -1,20 +1,13 @@
 package main
 
 import (
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"encoding/json"
-	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"os"
-	"time"
 
 	"github.com/pion/logging"
 	"github.com/pion/turn/v5"
@@ -24,8 +17,7 @@ import (
 )
 
 // turnServer is the helper that is a TURN server, by pion/turn, over UDP, TCP
-// and TLS at an address. It ends with its stdin, as peers do, and tells its
-// certificate when it is ready.
+// and TLS at an address. It ends with its stdin, as peers do.
 func turnServer(address string) int {
 	if err := serveTURN(address); err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -37,7 +29,8 @@ func turnServer(address string) int {
 }
 
 func serveTURN(address string) error {
-	certificate, text, err := certificateOf(address)
+	file := "/etc/" + cases.ServerCertificate
+	certificate, err := tls.LoadX509KeyPair(file, file)
 	if err != nil {
 		return err
 	}
@@ -72,7 +65,7 @@ func serveTURN(address string) error {
 	if err != nil {
 		return err
 	}
-	ready(peer.Event{Event: "ready", Version: "pion/turn v5.1.2", State: text})
+	ready(peer.Event{Event: "ready", Version: "pion/turn v5.1.2"})
 	_, err = io.Copy(io.Discard, os.Stdin)
 
 	return errors.Join(err, server.Close())
@@ -85,23 +78,4 @@ func ready(e peer.Event) {
 		panic(err) // made of plain values only
 	}
 	fmt.Println(string(line))
-}
-
-// certificateOf makes one for an address, which is its own authority.
-func certificateOf(address string) (tls.Certificate, string, error) {
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		return tls.Certificate{}, "", err
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-		IPAddresses: []net.IP{net.ParseIP(address)}, IsCA: true, BasicConstraintsValid: true,
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		return tls.Certificate{}, "", err
-	}
-	text := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der})
-
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, string(text), nil
 }

@@ -69,6 +69,7 @@ func All() []Case {
 	return []Case{
 		{"connect", 15 * time.Second, connect},
 		{"trickle", 15 * time.Second, trickle},
+		{"ipv6", 15 * time.Second, overIPv6},
 		{"dtls-client", 15 * time.Second, dtlsClient},
 		{"dtls-server", 15 * time.Second, dtlsServer},
 		{"cancel", 20 * time.Second, cancel},

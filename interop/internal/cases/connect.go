@@ -23,6 +23,40 @@ func dtlsServer(ctx context.Context, e *Env) error {
 	return e.role(ctx, options{server: true}, false)
 }
 
+// overIPv6 connects two hosts that have addresses of both versions, of which we
+// use one. In the other cases they have none of IPv6 but those of the link.
+func overIPv6(ctx context.Context, e *Env) error {
+	where := map[string]string{"us": "fd00:99::1/64", "peer": "fd00:99::2/64"}
+	for name, address := range where {
+		if err := e.Net.In(name, "ip", "-6", "addr", "add", address, "dev", "eth0", "nodad"); err != nil {
+			return err
+		}
+	}
+	err := e.onIPv6(ctx)
+	for name, address := range where {
+		err = errors.Join(err, e.Net.In(name, "ip", "-6", "addr", "del", address, "dev", "eth0"))
+	}
+
+	return err
+}
+
+func (e *Env) onIPv6(ctx context.Context) error {
+	begin := time.Now()
+	s, err := e.connect(ctx, options{trickle: true, settings: func(s *webrtc.SettingEngine) {
+		s.ICE.NetworkTypes = []webrtc.NetworkType{webrtc.NetworkTypeUDP6}
+	}})
+	if err != nil {
+		return err
+	}
+	e.note("first echo after %d ms", time.Since(begin).Milliseconds())
+	pair, err := s.pc.SCTP().Transport().ICETransport().GetSelectedCandidatePair()
+	if err == nil && !strings.HasPrefix(pair.Remote.Address, "fd00:99:") {
+		err = fmt.Errorf("the peer is at %s", pair.Remote.Address)
+	}
+
+	return errors.Join(err, s.end(ctx))
+}
+
 // once connects, and closes again.
 func (e *Env) once(ctx context.Context, opts options) error {
 	begin := time.Now()

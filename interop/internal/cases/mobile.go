@@ -64,7 +64,7 @@ func turnStopped(ctx context.Context, e *Env) error {
 		return err
 	}
 	defer func() { server.Stop() }()
-	s, err := e.connect(ctx, through("turn:"+ServerAddress+":3478", ""))
+	s, err := e.connect(ctx, through("turn:"+ServerAddress+":3478"))
 	if err != nil {
 		return err
 	}

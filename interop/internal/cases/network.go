@@ -27,6 +27,11 @@ const (
 	TURNRealm    = "interop"
 	TURNUser     = "user"
 	TURNPassword = "password"
+
+	// ServerCertificate is that of the servers with its key, Authorities what peers
+	// believe, both in /etc of their namespaces. It is its own authority.
+	ServerCertificate = "ssl/turn.pem"
+	Authorities       = "ssl/certs/ca-certificates.crt"
 )
 
 // The kinds of routers. Mapping and filtering are as in RFC 4787.
@@ -41,13 +46,17 @@ const (
 // Internet are the cases on the network with two routers.
 func Internet() []Case {
 	kinds := []string{cone, restricted, symmetric, blocked}
-	all := make([]Case, 0, 8+len(kinds)*len(kinds))
+	all := make([]Case, 0, 12+len(kinds)*len(kinds))
 	all = append(all, []Case{
 		{"relay-udp", 20 * time.Second, relayed("turn:" + ServerAddress + ":3478")},
 		{"relay-tcp", 20 * time.Second, relayed("turn:" + ServerAddress + ":3478?transport=tcp")},
 		{"relay-tls", 20 * time.Second, relayed("turns:" + ServerAddress + ":5349")},
 		{"coturn-udp", 20 * time.Second, coturned("turn:" + ServerAddress + ":3478")},
 		{"coturn-tcp", 20 * time.Second, coturned("turn:" + ServerAddress + ":3478?transport=tcp")},
+		{"coturn-tls", 20 * time.Second, coturned("turns:" + ServerAddress + ":5349")},
+		{"peer-relay-udp", 20 * time.Second, peerRelayed("turn:" + ServerAddress + ":3478")},
+		{"peer-relay-tcp", 20 * time.Second, peerRelayed("turn:" + ServerAddress + ":3478?transport=tcp")},
+		{"peer-relay-tls", 20 * time.Second, peerRelayed("turns:" + ServerAddress + ":5349?transport=tcp")},
 		{"turn-stopped", 60 * time.Second, turnStopped},
 		{"rebinding", 60 * time.Second, rebinding},
 		{"interface", 60 * time.Second, otherInterface},
@@ -112,10 +121,11 @@ func (e *Env) turn(ctx context.Context) (*peer.Process, error) {
 // coturn starts the other TURN server.
 func (e *Env) coturn(ctx context.Context) (*peer.Process, error) {
 	script := fmt.Sprintf(`turnserver -n --listening-ip=%[1]s --relay-ip=%[1]s --listening-port=3478 --min-port=50000 `+
-		`--max-port=50100 --realm=%s --user=%s:%s --lt-cred-mech --no-cli --no-tls --no-dtls --log-file=stdout --simple-log `+
-		`--pidfile=/dev/null >&2 & server=$!; until ss -lnu | grep -q :3478; do sleep 0.05; done; `+
+		`--max-port=50100 --realm=%s --user=%s:%s --lt-cred-mech --no-cli --no-dtls --log-file=stdout --simple-log `+
+		`--tls-listening-port=5349 --cert=%[5]s --pkey=%[5]s `+
+		`--pidfile=/dev/null >&2 & server=$!; until ss -lnu | grep -q :3478 && ss -lnt | grep -q :5349; do sleep 0.05; done; `+
 		`echo '{"event":"ready","version":"coturn '$(turnserver --version | head -n 1)'"}'; cat >/dev/null; kill $server`,
-		ServerAddress, TURNRealm, TURNUser, TURNPassword)
+		ServerAddress, TURNRealm, TURNUser, TURNPassword, "/etc/"+ServerCertificate)
 
 	return peer.Start(ctx, "coturn", ".", e.Net.Command(Between, "sh", "-c", script))
 }
@@ -126,39 +136,35 @@ func servers(urls ...string) []peer.Server {
 
 // through are the options of a connection of which our side uses a relay alone,
 // and the peer nothing but its own addresses.
-func through(url string, authority string) options {
-	return options{trickle: true, servers: servers(url), ourRelay: true, peerServers: []peer.Server{}, settings: trust(authority)}
+func through(url string) options {
+	return options{trickle: true, servers: servers(url), ourRelay: true, peerServers: []peer.Server{}, settings: trust}
 }
 
-// trust makes the certificate of a server one that we believe.
-func trust(authority string) func(*webrtc.SettingEngine) {
-	return func(s *webrtc.SettingEngine) {
-		if authority != "" {
-			s.ICE.TURNRootCAs = x509.NewCertPool()
-			s.ICE.TURNRootCAs.AppendCertsFromPEM([]byte(authority))
-		}
-	}
-}
-
-func authority(ctx context.Context, server *peer.Process) string {
-	e, err := server.Await(ctx, func(e peer.Event) bool { return e.Event == "ready" })
-	if err != nil {
-		return ""
-	}
-
-	return e.State
+// trust makes the certificate of the servers one that we believe.
+func trust(s *webrtc.SettingEngine) {
+	// Without the file no connection over TLS comes to be, which tells enough.
+	authorities, _ := os.ReadFile("/etc/" + Authorities)
+	s.ICE.TURNRootCAs = x509.NewCertPool()
+	s.ICE.TURNRootCAs.AppendCertsFromPEM(authorities)
 }
 
 func relayed(url string) func(context.Context, *Env) error {
-	return func(ctx context.Context, e *Env) error { return e.relay(ctx, url, e.turn) }
+	return func(ctx context.Context, e *Env) error { return e.relay(ctx, through(url), e.turn) }
 }
 
 func coturned(url string) func(context.Context, *Env) error {
-	return func(ctx context.Context, e *Env) error { return e.relay(ctx, url, e.coturn) }
+	return func(ctx context.Context, e *Env) error { return e.relay(ctx, through(url), e.coturn) }
+}
+
+// peerRelayed is a relay that the peer uses, and we nothing but our own addresses.
+func peerRelayed(url string) func(context.Context, *Env) error {
+	return func(ctx context.Context, e *Env) error {
+		return e.relay(ctx, options{trickle: true, peerServers: servers(url), peerRelay: true}, e.turn)
+	}
 }
 
 // relay connects through a server and moves some data.
-func (e *Env) relay(ctx context.Context, url string, start func(context.Context) (*peer.Process, error)) error {
+func (e *Env) relay(ctx context.Context, opts options, start func(context.Context) (*peer.Process, error)) error {
 	if err := e.routers(open, open); err != nil {
 		return err
 	}
@@ -169,7 +175,7 @@ func (e *Env) relay(ctx context.Context, url string, start func(context.Context)
 	defer server.Stop()
 	e.note("%s", server.Version())
 	begin := time.Now()
-	s, err := e.connect(ctx, through(url, authority(ctx, server)))
+	s, err := e.connect(ctx, opts)
 	if err != nil {
 		return err
 	}

@@ -28,8 +28,8 @@ type options struct {
 	// servers are both sides' STUN and TURN servers; relay allows nothing else.
 	servers []peer.Server
 	relay   bool
-	// ourRelay makes our side use a relay alone.
-	ourRelay bool
+	// ourRelay and peerRelay make one side use a relay alone.
+	ourRelay, peerRelay bool
 	// peerServers are the peer's, if they are others.
 	peerServers []peer.Server
 }
@@ -127,7 +127,7 @@ func (s *session) exchange(ctx, follow context.Context) error {
 	if s.opts.peerServers != nil {
 		servers = s.opts.peerServers
 	}
-	if _, err := s.ask(ctx, peer.Request{Do: "new", ICEServers: servers, Relay: s.opts.relay}); err != nil {
+	if _, err := s.ask(ctx, peer.Request{Do: "new", ICEServers: servers, Relay: s.opts.relay || s.opts.peerRelay}); err != nil {
 		return err
 	}
 	if s.opts.prepare != nil {

@@ -146,6 +146,17 @@ func (s *Set) Up(name, device, address string) error {
 	return run("ip", "-n", s.Name(name), "link", "set", device, "up")
 }
 
+// File puts a file into a folder of /etc, for what is run in a namespace from now
+// on. It hides what else the machine has in that folder.
+func (s *Set) File(name, path string, content []byte) error {
+	full := filepath.Join(files, s.Name(name), path)
+	if err := os.MkdirAll(filepath.Dir(full), 0o755); err != nil {
+		return err
+	}
+
+	return os.WriteFile(full, content, 0o644)
+}
+
 // Route makes a gateway the way to everywhere.
 func (s *Set) Route(name, gateway string) error {
 	return run("ip", "-n", s.Name(name), "route", "add", "default", "via", gateway)

@@ -24,7 +24,7 @@ transports: { disable = ${libraries(transports)} }
 writeFileSync(join(folder, 'janus.transport.http.jcfg'), `
 general: { http = true, ip = "127.0.0.1", port = 8088, base_path = "/janus", json = "compact" }
 `);
-const server = spawn('/usr/bin/janus', [`--configs-folder=${folder}`, '--disable-colors'], { stdio: ['ignore', 'pipe', 'inherit'] });
+const server = spawn('/usr/bin/janus', [`--configs-folder=${folder}`, '--disable-colors', '--ipv6-candidates'], { stdio: ['ignore', 'pipe', 'inherit'] });
 server.stdout.pipe(process.stderr); // ours is for the protocol
 
 let code = 1;
