@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -181,4 +182,29 @@ func TestWrongChoices(t *testing.T) {
 		assert.Contains(t, string(out), "lab: ")
 	}
 	assert.NoFileExists(t, filepath.Join(dir, "R.md"))
+}
+
+func TestFastPartLeavesOutDefectsOfPeers(t *testing.T) {
+	chosen := func(peer, name, direction string, fast bool) bool {
+		all := scenarios()
+		at := slices.IndexFunc(all, func(s scenario) bool { return s.name == peer })
+		require.GreaterOrEqual(t, at, 0)
+
+		return len(all[at].tasks(name, direction, fast)) == 1
+	}
+	for _, c := range []struct {
+		peer, name, direction string
+		fast                  bool
+	}{
+		{"pion", "shutdown", weOffer, true},
+		{"wrtc", "restart", weOffer, true},
+		{"wrtc", "restart", peerOffer, false},        // goes wrong
+		{"werift", "cancel-noticed", weOffer, false}, // goes wrong after a timeout
+		{"datachannel", "restart", weOffer, true},    // is skipped, with the reason
+		{"datachannel", "connect", peerOffer, true},  // goes wrong now and then, and says how
+		{"datachannel", "shutdown", weOffer, false},  // goes wrong now and then, and could be ours
+	} {
+		assert.True(t, chosen(c.peer, c.name, c.direction, false), "%v", c)
+		assert.Equal(t, c.fast, chosen(c.peer, c.name, c.direction, true), "%v", c)
+	}
 }

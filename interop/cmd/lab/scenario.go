@@ -7,7 +7,6 @@ import (
 
 	"github.com/ctxrtc/webrtc/interop/internal/cases"
 	"github.com/ctxrtc/webrtc/interop/internal/netns"
-	"github.com/ctxrtc/webrtc/interop/internal/table"
 )
 
 // scenario is a network, a peer in it, and what is done there.
@@ -77,18 +76,14 @@ type task struct {
 }
 
 // tasks of a scenario that the command line chooses. What is fast leaves out what
-// is known to go wrong in the peer: most of that is waiting for a timeout.
+// goes wrong in the peer, always or by chance: most of that waits for a timeout.
 func (s *scenario) tasks(pattern, direction string, fast bool) []task {
 	var all []task
 	for _, d := range s.directions {
 		for _, c := range s.cases {
 			named, _ := path.Match(pattern, c.Name)
 			headed, _ := path.Match(direction, d)
-			if !named || !headed {
-				continue
-			}
-			known := s.peer.quirk(c.Name, d, nil)
-			if !fast || known == nil || known.outcome != table.Defect {
+			if named && headed && (!fast || s.peer.certain(c.Name, d)) {
 				all = append(all, task{c, d})
 			}
 		}
