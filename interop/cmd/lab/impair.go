@@ -92,7 +92,7 @@ func (m *impairer) take(a nfqueue.Attribute) int {
 	if chance(m.Duplicate) {
 		m.repeat(*a.Payload)
 	}
-	if n := len(*a.Payload) - ipHeader - udpHeader; n > 0 && chance(m.Corrupt) {
+	if n := len(*a.Payload) - ipHeader - udpHeader; n > 0 && chance(m.Corrupt) && !unprotected((*a.Payload)[ipHeader+udpHeader:]) {
 		// Without a checksum of UDP it comes through to the program.
 		h.bytes = append([]byte(nil), *a.Payload...)
 		h.bytes[udpChecksumAt], h.bytes[udpChecksumAt+1] = 0, 0
@@ -106,6 +106,15 @@ func (m *impairer) take(a nfqueue.Attribute) int {
 	m.line <- h
 
 	return 0
+}
+
+// unprotected tells whether a packet is of those with which a handshake of DTLS
+// begins. Nothing protects them one by one: a peer that gets a wrong one has to
+// end the handshake, and that would be nobody's fault.
+func unprotected(packet []byte) bool {
+	const header, epochAt = 13, 3 // https://www.rfc-editor.org/rfc/rfc6347#section-4.1
+
+	return len(packet) >= header && packet[0] >= 20 && packet[0] <= 25 && packet[epochAt] == 0 && packet[epochAt+1] == 0
 }
 
 // release lets packets go in their order.
