@@ -171,7 +171,8 @@ func (w *worker) start(ctx context.Context) error {
 			return nil
 		}
 	}
-	p, err := peer.Start(ctx, w.scenario.peer.name, w.order.Dir, w.net.Command(w.scenario.where, w.scenario.argv...))
+	argv := append([]string{"env", "TMPDIR=" + w.net.Temp()}, w.scenario.argv...)
+	p, err := peer.Start(ctx, w.scenario.peer.name, w.order.Dir, w.net.Command(w.scenario.where, argv...))
 	if err != nil {
 		return err
 	}

@@ -73,7 +73,7 @@ func (s *Set) Add(name string) error {
 	s.names = append(s.names, full)
 	// Nobody answers there, which is told at once. With the machine's servers a
 	// peer that looks for a name would wait for some seconds.
-	if err := os.MkdirAll(filepath.Join(files, full), 0o755); err != nil {
+	if err := errors.Join(os.MkdirAll(filepath.Join(files, full), 0o755), os.MkdirAll(s.Temp(), 0o700)); err != nil {
 		return err
 	}
 	if err := os.WriteFile(filepath.Join(files, full, "resolv.conf"), []byte("nameserver 127.0.0.1\n"), 0o644); err != nil {
@@ -89,6 +89,10 @@ func (s *Set) Add(name string) error {
 	// A new namespace may inherit this from the machine, and then it would route.
 	return s.In(name, "sysctl", "-qw", "net.ipv4.ip_forward=0")
 }
+
+// Temp is a folder for what the programs in the namespaces write for a while. Those
+// that are killed leave it there, and it goes with the set.
+func (s *Set) Temp() string { return filepath.Join(os.TempDir(), s.prefix+"tmp") }
 
 // Name of a namespace as the system knows it.
 func (s *Set) Name(name string) string { return s.prefix + name }
@@ -170,20 +174,23 @@ func (s *Set) Close() error {
 	}
 	s.names = nil
 
-	return all
+	return errors.Join(all, os.RemoveAll(s.Temp()))
 }
 
 // Sweep removes what runs that are dead have left, and returns the names.
 func Sweep() ([]string, error) {
 	entries, err := os.ReadDir(folder)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
+	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return nil, err
 	}
 	var swept []string
 	var all error
+	temps, _ := filepath.Glob(filepath.Join(os.TempDir(), prefix+"*-tmp"))
+	for _, temp := range temps {
+		if !alive(filepath.Base(temp)) {
+			all = errors.Join(all, os.RemoveAll(temp))
+		}
+	}
 	for _, entry := range entries {
 		if !strings.HasPrefix(entry.Name(), prefix) || alive(entry.Name()) {
 			continue

@@ -39,7 +39,9 @@ func TestSetLeavesNothing(t *testing.T) {
 	swept, err := Sweep()
 	require.NoError(t, err)
 	assert.NotContains(t, swept, s.Name("a"), "its process lives")
+	require.NoError(t, os.WriteFile(filepath.Join(s.Temp(), "file"), nil, 0o600))
 	require.NoError(t, s.Close())
+	assert.NoDirExists(t, s.Temp())
 	require.Error(t, cmd.Wait(), "it was killed")
 	assert.False(t, there(s.Name("a")))
 	assert.False(t, there(s.Name("b")))
@@ -61,10 +63,14 @@ func TestSweepRemovesWhatTheDeadHaveLeft(t *testing.T) {
 	for _, name := range dead {
 		require.NoError(t, run("ip", "netns", "add", name))
 	}
+	t.Setenv("TMPDIR", t.TempDir())
+	temp := filepath.Join(os.TempDir(), dead[0][:len(dead[0])-len("us")]+"tmp")
+	require.NoError(t, os.Mkdir(temp, 0o700))
 	swept, err := Sweep()
 	require.NoError(t, err)
 	for _, name := range dead {
 		assert.Contains(t, swept, name)
 		assert.False(t, there(name))
 	}
+	assert.NoDirExists(t, temp)
 }
