@@ -104,7 +104,7 @@ interop: ## connect to other implementations in network namespaces (root; instal
 interop-fast: ## the same with those that are small: pion, libwebrtc, libdatachannel, werift, aiortc
 	cd interop && $(GO) build -o .bin/lab ./cmd/lab && .bin/lab -install -fast -jobs 2 -results .bin/fast.md
 
-check: test check-rest ## everything that CI runs: test, nested, tidy, vet, lint, race, and fuzz for 5s each
+check: test check-rest ## what CI runs before interop-fast: test, nested, tidy, vet, lint, race, and fuzz for 5s each
 
 # What check runs beside the tests; a target of its own so that CI can show the two apart.
 check-rest: tidy vet lint nested race

@@ -91,7 +91,7 @@ func Write(rows []Row) []byte {
 	rows = slices.Clone(rows)
 	slices.SortStableFunc(rows, func(a, b Row) int { return cmp.Compare(a.Peer, b.Peer) })
 	var b bytes.Buffer
-	b.WriteString("# Results\n\nWritten by `make interop` and `make interop-fast`; README.md says what the cases are.\n")
+	b.WriteString("# Results\n\nWritten by `make interop`, or by its fast part; README.md says what the cases are.\n")
 	b.WriteString("\n## Summary\n\n| peer | version | ok | failed | defects of the peer | skipped | time |\n")
 	b.WriteString("|---|---|---|---|---|---|---|\n")
 	for _, s := range summary(rows) {
