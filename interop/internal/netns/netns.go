@@ -253,7 +253,12 @@ func remove(name string) error {
 		time.Sleep(10 * time.Millisecond)
 	}
 
-	return run("ip", "netns", "delete", name)
+	err := run("ip", "netns", "delete", name)
+	if _, gone := os.Stat(filepath.Join(folder, name)); gone != nil {
+		return nil // by us or by another run that sweeps
+	}
+
+	return err
 }
 
 func processes(name string) ([]int, error) {

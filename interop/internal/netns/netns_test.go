@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -66,11 +67,11 @@ func TestSweepRemovesWhatTheDeadHaveLeft(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	temp := filepath.Join(os.TempDir(), dead[0][:len(dead[0])-len("us")]+"tmp")
 	require.NoError(t, os.Mkdir(temp, 0o700))
-	swept, err := Sweep()
+	_, err = Sweep()
 	require.NoError(t, err)
 	for _, name := range dead {
-		assert.Contains(t, swept, name)
-		assert.False(t, there(name))
+		// A run of somebody else may have begun to remove it.
+		assert.Eventually(t, func() bool { return !there(name) }, 5*time.Second, time.Millisecond)
 	}
 	assert.NoDirExists(t, temp)
 }
