@@ -201,6 +201,7 @@ func TestFastPartLeavesOutDefectsOfPeers(t *testing.T) {
 		{"wrtc", "restart", weOffer, true},
 		{"wrtc", "restart", peerOffer, false},        // goes wrong
 		{"werift", "cancel-noticed", weOffer, false}, // goes wrong after a timeout
+		{"pion", "cancel-noticed", weOffer, false},   // waits
 		{"datachannel", "restart", weOffer, true},    // is skipped, with the reason
 		{"datachannel", "connect", peerOffer, true},  // goes wrong now and then, and says how
 		{"datachannel", "shutdown", weOffer, false},  // goes wrong now and then, and could be ours
