@@ -139,7 +139,7 @@ func (w *worker) do(t task) error {
 			fmt.Fprintf(os.Stderr, "--- %s of %s, %s:\n%s\n", t.Name, w.scenario.name, t.direction, w.env.Peer.Tail())
 		}
 		// What is known to go wrong in a peer does not spoil it for the others.
-		if w.scenario.peer.quirk(t.Name, t.direction, err) == nil {
+		if peer.Hangs(err) || w.scenario.peer.quirk(t.Name, t.direction, err) == nil {
 			w.stop()
 		}
 	}

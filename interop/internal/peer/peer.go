@@ -24,6 +24,9 @@ const maxLine = 1 << 20
 // errHangs is what the end of a context means for who waits for a peer.
 var errHangs = errors.New("the peer hangs")
 
+// Hangs tells whether a peer has not answered, so that it may never do so again.
+func Hangs(err error) bool { return errors.Is(err, errHangs) }
+
 // Event is something that a peer tells by itself.
 type Event struct {
 	// Event is what has happened: ready, state, candidate, open or closed.
