@@ -56,10 +56,6 @@ var peers = []definition{
 		quirks: []quirk{
 			{pattern: "restart/peer offers", outcome: table.Defect, reason: "libwebrtc stays on the pair of before: our checks, which begin before " +
 				"it has our answer, make it drop the new pair for as long as the old one works"},
-			{
-				pattern: "cancel-noticed/*", outcome: table.Defect, reason: "once connections were cancelled its process hangs now and then",
-				text: "wrtc has no answer to",
-			},
 			{pattern: "peer-relay-tls/*", outcome: table.Skipped, reason: "it believes the authorities that are built into it alone, " +
 				"and not the one of the run"},
 		},

@@ -144,15 +144,8 @@ func (e *Env) cancelAt(ctx context.Context, after time.Duration) error {
 	}
 	number := len(e.later)
 	e.later = append(e.later, func(ctx context.Context) error {
-		if _, err := s.notices(ctx); err != nil {
-			// One that tells nothing is asked.
-			answer, asked := s.ask(context.WithoutCancel(ctx), peer.Request{Do: "state"})
-			if asked != nil {
-				return errors.Join(err, asked)
-			}
-			if answer.State != "failed" && answer.State != "closed" && answer.State != "disconnected" {
-				return fmt.Errorf("point %d: the peer is still %s: %w", number, answer.State, err)
-			}
+		if err := s.noticed(ctx); err != nil {
+			return fmt.Errorf("point %d: %w", number, err)
 		}
 		closing, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
@@ -162,6 +155,30 @@ func (e *Env) cancelAt(ctx context.Context, after time.Duration) error {
 	})
 
 	return left
+}
+
+// noticed waits until the peer has noticed the end of the connection, and asks it
+// from time to time, as some do not tell all that they notice.
+func (s *session) noticed(ctx context.Context) error {
+	for {
+		within, cancel := context.WithTimeout(ctx, time.Second)
+		_, told := s.notices(within)
+		cancel()
+		if told == nil {
+			return nil
+		}
+		asking, cancel := context.WithTimeoutCause(context.WithoutCancel(ctx), 5*time.Second, errors.New("5 s are over"))
+		answer, err := s.ask(asking, peer.Request{Do: "state"})
+		cancel()
+		switch {
+		case err != nil:
+			return err
+		case answer.State == "failed" || answer.State == "closed" || answer.State == "disconnected":
+			return nil
+		case ctx.Err() != nil:
+			return fmt.Errorf("the peer is still %s: %w", answer.State, context.Cause(ctx))
+		}
+	}
 }
 
 // cancelNoticed waits until the peer has noticed each of the starts that the case
