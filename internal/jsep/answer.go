@@ -78,7 +78,7 @@ func Acceptable(s *Section) error {
 		return ErrRejected
 	case s.IsData():
 		return nil
-	case s.Kind != KindAudio && s.Kind != KindVideo, !isMediaProtocol(s.Protocol):
+	case !s.isRTP():
 		return fmt.Errorf("%w: %s over %s", ErrUnsupported, s.Kind, s.Protocol)
 	case !s.RTCPMux:
 		// https://www.rfc-editor.org/rfc/rfc9429#section-5.3.1

@@ -138,6 +138,7 @@ func TestAnswerEchoes(t *testing.T) {
 	assert.Equal(t, []Attribute{{"ptime", "20"}}, s.Attributes)
 	s = answerTo(anySession+audioLine+audio+"a=rtcp-rsize\na=extmap-allow-mixed\n", us).Sections[0]
 	assert.True(t, s.RTCPReducedSize && s.ExtmapAllowMixed)
+	us.Formats = []string{"0"}
 	s = answerTo(anySession+"m=audio 9 RTP/AVP 0\n"+audio, us).Sections[0]
 	assert.Equal(t, "RTP/AVP", s.Protocol)
 

@@ -22,6 +22,10 @@ func CheckOffer(offer *Description, previous []Section) error {
 		}
 	}
 
+	if err := checkExtensions(offer); err != nil {
+		return err
+	}
+
 	path, mid, _, ok := offer.Path()
 	if !ok {
 		return nil
@@ -62,6 +66,10 @@ func CheckAnswer(offer, answer *Description) error {
 		if !offer.Bundled(mid) {
 			return fmt.Errorf("%w: mid %q is in the answer's bundle alone", ErrBundle, mid)
 		}
+	}
+
+	if err := checkExtensions(answer); err != nil {
+		return err
 	}
 
 	path, tagged, _, ok := answer.Path()
@@ -105,10 +113,10 @@ func checkAccepted(offered, answered *Section) error {
 	case answered.BundleOnly:
 		// https://www.rfc-editor.org/rfc/rfc9143#section-6
 		return fmt.Errorf("%w: bundle-only is for offers", ErrBundle)
-	case !answered.IsData() && !answered.RTCPMux:
-		return ErrRTCPMux
-	default:
+	case answered.IsData():
 		return nil
+	default:
+		return checkAnsweredMedia(offered, answered)
 	}
 }
 

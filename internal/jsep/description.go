@@ -55,6 +55,7 @@ type Section struct {
 	Data *Data
 	// Attributes are those of media, in their order, which have no field of
 	// their own here: rtpmap, fmtp, rtcp-fb, extmap, msid, rid, simulcast, ssrc.
+	// RTP reads them.
 	Attributes []Attribute
 }
 

@@ -32,13 +32,18 @@ var (
 	ErrUnsupported = errors.New("kind of section not supported")
 	// ErrRejected is a section that the offer itself rejects.
 	ErrRejected = errors.New("section is rejected")
+	// ErrFormats is a section of an answer without any codec of the offer.
+	ErrFormats = errors.New("no codec in common")
+	// ErrDirection is a section of an answer that sends what the offer does not
+	// receive, or receives what it does not send.
+	ErrDirection = errors.New("directions do not fit")
 	// ErrMedia is a Media that fits no section.
 	ErrMedia = errors.New("media fits no section")
 )
 
 // Error is a description that cannot be read, and the line where that shows.
 type Error struct {
-	// Line counts from 1.
+	// Line counts from 1; 0 is unknown.
 	Line int
 	// Text is the line, or the beginning of it.
 	Text string
@@ -47,6 +52,10 @@ type Error struct {
 
 // Error says "line 12: "a=mid:": reason".
 func (e *Error) Error() string {
+	if e.Line == 0 {
+		return fmt.Sprintf("%q: %v", e.Text, e.Err)
+	}
+
 	return fmt.Sprintf("line %d: %q: %v", e.Line, e.Text, e.Err)
 }
 

@@ -1,6 +1,12 @@
 package jsep
 
-import "testing"
+import (
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
 
 // FuzzParse reads anything. What can be read can be written and read again, can
 // be answered, and can be offered again.
@@ -14,6 +20,61 @@ func FuzzParse(f *testing.F) {
 	f.Fuzz(func(t *testing.T, text string) {
 		if d, err := Parse(text); err == nil {
 			use(t, d)
+		}
+	})
+}
+
+// FuzzRTP reads the attributes of a section that are anything. What can be read
+// can be written, and means the same then.
+func FuzzRTP(f *testing.F) {
+	for _, text := range samples(f) {
+		for i, part := range strings.Split(strings.ReplaceAll(text, "\r", ""), "\nm=")[1:] {
+			first, rest, _ := strings.Cut(part, "\n")
+			f.Add(i%2 == 0, strings.Join(strings.Fields(first)[3:], " "), rest)
+		}
+	}
+	f.Add(true, "96 0", "a=rtcp-fb:* nack\na=fmtp:96 x\na=fmtp:96 y\na=rtcp-fb:0 ccm fir\n")
+	f.Add(false, "96", "a=rid:a send pt=96;max-fps=1\na=rid:b recv\na=simulcast: send rid=a,~c;d recv b\n")
+	f.Fuzz(func(t *testing.T, video bool, formats, text string) {
+		kind := KindAudio
+		if video {
+			kind = KindVideo
+		}
+
+		// As values that nobody has looked at.
+		s := Section{Kind: kind, Protocol: protocolMedia, Formats: strings.Fields(formats)}
+		for row := range strings.SplitSeq(text, "\n") {
+			key, value, _ := strings.Cut(strings.TrimPrefix(row, "a="), ":")
+			s.Attributes = append(s.Attributes, Attribute{key, value})
+		}
+		var refusal *Error
+		if _, err := s.RTP(); err != nil {
+			require.ErrorAs(t, err, &refusal)
+		}
+
+		d, err := Parse(anySession + "m=" + kind + " 9 " + protocolMedia + " " + formats + "\n" + text)
+		if err != nil {
+			require.ErrorAs(t, err, &refusal)
+			require.Positive(t, refusal.Line)
+
+			return
+		}
+		for i := range d.Sections {
+			rtp, err := d.Sections[i].RTP()
+			require.NoError(t, err)
+			media := rtp.Media("m", d.Sections[i].Kind, DirectionSendRecv)
+			if len(media.Formats) == 0 {
+				continue
+			}
+			again, err := Parse(Offer(ourLocal(), nil, false, []Media{media}).Format())
+			if errors.Is(err, ErrLimit) {
+				continue // What stood once for all codecs stands with each.
+			}
+			require.NoError(t, err)
+			read, err := again.Sections[0].RTP()
+			require.NoError(t, err)
+			require.Equal(t, rtp, read)
+			_, _ = rtp.SendRIDs(), rtp.Simulcast.Answer()
 		}
 	})
 }

@@ -54,6 +54,7 @@ type parser struct {
 	group     line            // that of the bundle
 	lines     map[string]line // the line that says each mid
 	boundOnly []int           // the sections of port 0 that say bundle-only
+	rids      int             // of all sections
 }
 
 // session reads the attributes of the session level.

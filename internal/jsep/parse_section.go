@@ -37,6 +37,17 @@ func (p *parser) section(m line, attributes []attribute) error {
 		p.boundOnly = append(p.boundOnly, len(p.desc.Sections))
 	}
 
+	// What is rejected nobody reads; what is only for a bundle is not rejected.
+	if r.isRTP() && (!r.Rejected || r.bundleOnly) {
+		rids, err := r.checkRTP(m, attributes)
+		if err != nil {
+			return err
+		}
+		if p.rids += rids; p.rids > MaxAllRIDs {
+			return m.fail(ErrLimit, "more than %d rids in all sections", MaxAllRIDs)
+		}
+	}
+
 	r.inherit(&p.level)
 	p.desc.Lite = p.desc.Lite || r.lite
 	r.Transport = r.transport
