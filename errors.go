@@ -53,6 +53,38 @@ var (
 	// It also matches io.ErrClosedPipe, which pion programs look for.
 	ErrDataChannelNotOpen error = &alias{"data channel not open", []error{ErrInvalidState, io.ErrClosedPipe}}
 
+	// ErrCodecAlreadyRegistered is a codec with the payload type of another one.
+	ErrCodecAlreadyRegistered error = &alias{"payload type already registered for another codec", []error{ErrInvalidArgument}}
+
+	// ErrCodecNotFound is a payload type that no codec has.
+	ErrCodecNotFound = errors.New("codec not found")
+
+	// ErrUnsupportedCodec is a codec that is not registered, or that the peer
+	// does not have.
+	ErrUnsupportedCodec = errors.New("codec not supported")
+
+	// ErrRegisterHeaderExtensionInvalidDirection is a direction other than
+	// sendonly and recvonly for a header extension.
+	ErrRegisterHeaderExtensionInvalidDirection error = &alias{
+		"a header extension is for sendonly, recvonly or both", []error{ErrInvalidArgument},
+	}
+
+	// ErrNoPayloaderForCodec is a codec whose samples nobody here can cut into
+	// packets.
+	ErrNoPayloaderForCodec = errors.New("no payloader for the codec")
+
+	// ErrNoSRTPProtectionProfile is media over a DTLS transport whose peer, as the
+	// client of the handshake, does not do SRTP.
+	ErrNoSRTPProtectionProfile = errors.New("the handshake has agreed on no SRTP protection profile")
+
+	// ErrRTPSenderNewTrackHasIncorrectKind is audio in place of video, or the other
+	// way round.
+	ErrRTPSenderNewTrackHasIncorrectKind = errors.New("the new track is of another kind than the sender")
+
+	// ErrRTPSenderNewTrackHasIncorrectEnvelope is one track in place of several
+	// encodings.
+	ErrRTPSenderNewTrackHasIncorrectEnvelope = errors.New("the sender has several encodings, the new track is one")
+
 	// ErrUnknownType is a text or a number that names no value of its type.
 	ErrUnknownType = errors.New("unknown")
 )

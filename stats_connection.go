@@ -88,6 +88,7 @@ func UnmarshalStatsJSON(b []byte) (Stats, error) {
 	const op = "parse stats"
 	var head struct {
 		Type StatsType `json:"type"`
+		Kind MediaKind `json:"kind"`
 	}
 	if err := json.Unmarshal(b, &head); err != nil {
 		return nil, refuse(op, ErrInvalidArgument, "%w", err)
@@ -109,7 +110,28 @@ func UnmarshalStatsJSON(b []byte) (Stats, error) {
 		stats, err = parseStats[CertificateStats](b)
 	case StatsTypePeerConnection:
 		stats, err = parseStats[PeerConnectionStats](b)
-	default: // what belongs to media
+	case StatsTypeCodec:
+		stats, err = parseStats[CodecStats](b)
+	case StatsTypeInboundRTP:
+		stats, err = parseStats[InboundRTPStreamStats](b)
+	case StatsTypeOutboundRTP:
+		stats, err = parseStats[OutboundRTPStreamStats](b)
+	case StatsTypeRemoteInboundRTP:
+		stats, err = parseStats[RemoteInboundRTPStreamStats](b)
+	case StatsTypeRemoteOutboundRTP:
+		stats, err = parseStats[RemoteOutboundRTPStreamStats](b)
+	case StatsTypeCSRC:
+		stats, err = parseStats[RTPContributingSourceStats](b)
+	case StatsTypeMediaSource:
+		switch head.Kind {
+		case MediaKindAudio:
+			stats, err = parseStats[AudioSourceStats](b)
+		case MediaKindVideo:
+			stats, err = parseStats[VideoSourceStats](b)
+		default:
+			return nil, refuse(op, ErrUnknownType, "kind %q", clip(string(head.Kind)))
+		}
+	default: // what no program of ours makes
 		return nil, refuse(op, ErrUnknownType, "%q", clip(string(head.Type)))
 	}
 	if err != nil {

@@ -34,7 +34,7 @@ func TestUnmarshalStatsJSON(t *testing.T) {
 	}
 
 	for text, is := range map[string]error{
-		`{"type":"inbound-rtp"}`: ErrUnknownType, `{"type":"new"}`: ErrUnknownType, `{}`: ErrUnknownType,
+		`{"type":"sender"}`: ErrUnknownType, `{"type":"media-source","kind":"text"}`: ErrUnknownType, `{"type":"new"}`: ErrUnknownType, `{}`: ErrUnknownType,
 		`null`: ErrUnknownType, ``: ErrInvalidArgument, `[]`: ErrInvalidArgument, `{"type":1}`: ErrInvalidArgument,
 		`{"type":"transport","bytesSent":-1}`:      ErrInvalidArgument,
 		`{"type":"data-channel","state":"opened"}`: ErrInvalidArgument,
