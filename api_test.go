@@ -95,3 +95,74 @@ func TestAPICopiesSettings(t *testing.T) {
 	WithSettingEngine(SettingEngine{ReceiveMTU: 9000})(api)
 	assert.Equal(t, before.ReceiveMTU, api.settings.ReceiveMTU)
 }
+
+// Without options there are the default codecs and interceptors; what a program
+// gives is taken as it is, also if it is nothing.
+func TestAPIMedia(t *testing.T) {
+	videoOf := func(a *API) []RTPCodecParameters {
+		m, err := a.engine()
+		require.NoError(t, err)
+
+		return m.codecsFor(RTPCodecTypeVideo)
+	}
+	feedback := RTCPFeedback{Type: TypeRTCPFBTransportCC}
+	byDefault := NewAPI()
+	require.NotEmpty(t, videoOf(byDefault))
+	assert.Contains(t, videoOf(byDefault)[0].RTCPFeedback, feedback)
+	assert.Empty(t, videoOf(NewAPI(WithMediaEngine(nil))))
+	assert.NotContains(t, videoOf(NewAPI(WithInterceptorRegistry(nil)))[0].RTCPFeedback, feedback)
+	assert.NotPanics(t, func() {
+		WithMediaEngine(nil)(nil)
+		WithInterceptorRegistry(nil)(nil)
+	})
+
+	// An option that is called later changes nothing.
+	WithMediaEngine(nil)(byDefault)
+	WithInterceptorRegistry(nil)(byDefault)
+	assert.Contains(t, videoOf(byDefault)[0].RTCPFeedback, feedback)
+
+	// What is registered after NewAPI counts, and the program's engine is left
+	// as it is for another API.
+	var m MediaEngine
+	fitted, plain := NewAPI(WithMediaEngine(&m)), NewAPI(WithMediaEngine(&m), WithInterceptorRegistry(nil))
+	assert.Empty(t, videoOf(fitted))
+	require.NoError(t, m.RegisterCodec(codec(96, MimeTypeVP8, ""), RTPCodecTypeVideo))
+	for range 2 {
+		assert.Contains(t, videoOf(fitted)[0].RTCPFeedback, feedback)
+	}
+	assert.Empty(t, videoOf(plain)[0].RTCPFeedback)
+	assert.Empty(t, m.codecsFor(RTPCodecTypeVideo)[0].RTCPFeedback)
+	own, err := fitted.engine()
+	require.NoError(t, err)
+	require.NoError(t, own.RegisterCodec(codec(97, MimeTypeVP9, ""), RTPCodecTypeVideo))
+	assert.Len(t, videoOf(fitted), 1)
+}
+
+// APIs without options share the lists of codecs.
+func TestDefaultCodecsAreShared(t *testing.T) {
+	one, err := NewAPI().engine()
+	require.NoError(t, err)
+	other, err := NewAPI().engine()
+	require.NoError(t, err)
+	assert.Same(t, one.registered(), other.registered())
+	require.NoError(t, one.RegisterCodec(codec(33, MimeTypeVP8, ""), RTPCodecTypeVideo))
+	assert.NotContains(t, payloads(other.codecsFor(RTPCodecTypeVideo)), 33)
+}
+
+// A connection has what was registered when it was made.
+func TestAConnectionCopiesTheMediaEngine(t *testing.T) {
+	bubble(t, func(t *testing.T) {
+		var m MediaEngine
+		require.NoError(t, m.RegisterCodec(codec(96, MimeTypeVP8, ""), RTPCodecTypeVideo))
+		api := NewAPI(WithMediaEngine(&m))
+		pc, err := api.NewPeerConnection(Configuration{Certificates: []Certificate{bubbleCertificate(t)}})
+		require.NoError(t, err)
+		defer func() { require.NoError(t, pc.Close()) }()
+		require.NoError(t, m.RegisterCodec(codec(98, MimeTypeVP9, ""), RTPCodecTypeVideo))
+		got, err := pc.api.engine()
+		require.NoError(t, err)
+		assert.Equal(t, []int{96}, payloads(got.codecsFor(RTPCodecTypeVideo)))
+		assert.Len(t, got.codecsFor(RTPCodecTypeVideo)[0].RTCPFeedback, 3, "the default interceptors need it")
+		assert.Same(t, api.interceptors, pc.api.interceptors)
+	})
+}

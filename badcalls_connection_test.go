@@ -27,6 +27,8 @@ type connectionSite struct {
 	created SessionDescription // by CreateOffer or CreateAnswer, and not set yet
 	remote  SessionDescription // a good one of the peer's
 	channel *DataChannel
+	media   *RTPTransceiver // that sends a track
+	stopped *RTPTransceiver
 	events  *atomic.Int64
 }
 
@@ -64,6 +66,11 @@ func lookAtConnection(pc *PeerConnection) string {
 	pc.sctp.streams.mu.Unlock()
 	pc.gatherer.agent().remotes.mu.Lock()
 	fmt.Fprintln(&b, "remote candidates", pc.gatherer.agent().remotes.total)
+	for _, t := range pc.GetTransceivers() {
+		fmt.Fprintf(&b, "transceiver %v %q %v", t.Kind(), t.Mid(), t.Direction())
+		fmt.Fprintln(&b, t.Sender().Track(), t.Sender().GetParameters(), t.preferred)
+		fmt.Fprintln(&b, context.Cause(t.Sender().Context()), t.Receiver().Tracks(), context.Cause(t.Receiver().Context()))
+	}
 	pc.gatherer.agent().remotes.mu.Unlock()
 	pc.life.mu.Lock()
 	defer pc.life.mu.Unlock()
@@ -383,7 +390,7 @@ var badWhenOver = []badConnectionCall{
 }
 
 var badConnectionStages = [][]badConnectionCall{
-	badWhenNew, badWhenCreated, badWhenOffered, badWhenAsked, badWhenUp, badWhenOver,
+	badWhenNew, badWhenCreated, badWhenOffered, badWhenAsked, badWhenUp, badWhenOver, badWithMedia, badWithoutMedia,
 }
 
 // quietTB makes certificates for tables, which have no test at hand.

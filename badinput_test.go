@@ -3,6 +3,7 @@ package webrtc
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -163,7 +164,12 @@ func TestBadInputTablesAreComplete(t *testing.T) {
 			known[c.call] = true
 		}
 	}
-	for _, c := range badValues {
+	for _, calls := range badMediaStages {
+		for _, c := range calls {
+			known[c.call] = true
+		}
+	}
+	for _, c := range slices.Concat(badValues, badMediaValues, badTrackValues) {
 		known[c.call] = true
 	}
 	for _, calls := range badConnectionStages {
@@ -197,6 +203,8 @@ var refuseReceiversOnly = []string{
 	"DTLSTransport.Stop", "DTLSTransport.GracefulStop", "DTLSTransport.GetLocalParameters",
 	"SCTPTransport.Stop", "SCTPTransport.GracefulStop",
 	"DataChannel.Close", "DataChannel.GracefulClose", "Listener.Close", "UDPMux.Close",
-	"PeerConnection.Close", "PeerConnection.GracefulClose", "SDPSyntaxError.Unwrap",
+	"PeerConnection.Close", "PeerConnection.GracefulClose", "RTPTransceiver.Stop", "SDPSyntaxError.Unwrap",
 	"Error.Unwrap", "DataLostError.Unwrap",
+	"RTPSender.Stop", "RTPSender.SetReadDeadline", "RTPReceiver.Stop", "TrackRemote.SetReadDeadline",
+	"TrackLocalStaticSample.GeneratePadding",
 }

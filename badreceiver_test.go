@@ -14,7 +14,7 @@ import (
 // receivers are a nil and a zero value of every exported type with methods.
 // Methods with a value receiver panic on a nil pointer, as Go has it.
 var receivers = []any{
-	(*PeerConnection)(nil), (*SDPType)(nil), (*SessionDescription)(nil), (*SDPSyntaxError)(nil), (*BundlePolicy)(nil),
+	(*PeerConnection)(nil), (*RTPTransceiver)(nil), (*SDPType)(nil), (*SessionDescription)(nil), (*SDPSyntaxError)(nil), (*BundlePolicy)(nil),
 	(*RTCPMuxPolicy)(nil), (*SDPSemantics)(nil), (*ICETrickleCapability)(nil),
 	(*API)(nil), (*ICEGatherer)(nil), (*ICETransport)(nil), (*DTLSTransport)(nil), (*SCTPTransport)(nil),
 	(*DataChannel)(nil), (*Certificate)(nil), (*SettingEngine)(nil), (*ICECandidate)(nil), (*ICECandidatePair)(nil),
@@ -24,7 +24,8 @@ var receivers = []any{
 	(*SCTPTransportState)(nil), (*DataChannelState)(nil), (*PeerConnectionState)(nil), (*SignalingState)(nil),
 	(*NetworkType)(nil), (*StatsTimestamp)(nil), (*DTLSTransportStats)(nil), (*StatsReport)(nil), (*Error)(nil),
 	(*DTLSAlertError)(nil), (*SCTPAbortError)(nil), (*DataLostError)(nil), (*SCTPCapabilities)(nil), (*Listener)(nil), (*UDPMux)(nil),
-	(*ICECandidateError)(nil),
+	(*ICECandidateError)(nil), (*MediaEngine)(nil), (*RTPCodecType)(nil), (*RTPTransceiverDirection)(nil),
+	(*RTPSender)(nil), (*RTPReceiver)(nil), (*TrackRemote)(nil), (*TrackLocalStaticRTP)(nil), (*TrackLocalStaticSample)(nil),
 }
 
 // fineOnZero return no error on a zero receiver, for zero arguments or those
@@ -36,6 +37,7 @@ var fineOnZero = []string{
 	"SettingEngine.SetICEAddressRewriteRules", "SettingEngine.SetICERenomination",
 	"SettingEngine.SetEphemeralUDPPortRange", "Error.Unwrap", "DataLostError.Unwrap", "SDPSyntaxError.Unwrap", "ICECandidateError.Unwrap",
 	"SessionDescription.Unmarshal", "SDPType.MarshalJSON", "BundlePolicy.MarshalJSON", "RTCPMuxPolicy.MarshalJSON", "SDPSemantics.MarshalJSON",
+	"MediaEngine.RegisterDefaultCodecs",
 }
 
 // callWith returns arguments for a method: contexts that live, and zero values.

@@ -8,6 +8,7 @@ import (
 	"go/token"
 	"net"
 	"os"
+	"slices"
 	"strings"
 	"testing"
 
@@ -100,7 +101,8 @@ var badValues = []badValue{
 	{"SCTPCapabilities.UnmarshalJSON", "no JSON", into(SCTPCapabilities{MaxMessageSize: 1}, (*SCTPCapabilities).UnmarshalJSON, "{"), ErrInvalidArgument, "SCTPCapabilities"},
 	{"SCTPCapabilities.UnmarshalJSON", "a negative size", into(SCTPCapabilities{MaxMessageSize: 1}, (*SCTPCapabilities).UnmarshalJSON, `{"sctpInit":"x","maxMessageSize":-1}`), ErrInvalidArgument, "maxMessageSize"},
 	{"UnmarshalStatsJSON", "no JSON", returning(func() (Stats, error) { return UnmarshalStatsJSON(nil) }), ErrInvalidArgument, "JSON"},
-	{"UnmarshalStatsJSON", "a type of media", returning(func() (Stats, error) { return UnmarshalStatsJSON([]byte(`{"type":"codec"}`)) }), ErrUnknownType, "codec"},
+	{"UnmarshalStatsJSON", "a type without a struct", returning(func() (Stats, error) { return UnmarshalStatsJSON([]byte(`{"type":"sender"}`)) }), ErrUnknownType, "sender"},
+	{"UnmarshalStatsJSON", "a source of no kind", returning(func() (Stats, error) { return UnmarshalStatsJSON([]byte(`{"type":"media-source"}`)) }), ErrUnknownType, "kind"},
 	{"GenerateCertificate", "no key", returning(func() (*Certificate, error) { return GenerateCertificate(nil) }), ErrInvalidArgument, "key"},
 	{"GenerateCertificate", "a nil pointer for a key", returning(func() (*Certificate, error) { return GenerateCertificate((*ecdsa.PrivateKey)(nil)) }), ErrInvalidArgument, "ECDSA key"},
 	{"NewCertificate", "no key", returning(func() (*Certificate, error) { return NewCertificate(nil, x509.Certificate{}) }), ErrInvalidArgument, "key"},
@@ -120,7 +122,7 @@ var badValues = []badValue{
 }
 
 func TestBadValuesAreRefusedAndChangeNothing(t *testing.T) {
-	for _, c := range badValues {
+	for _, c := range slices.Concat(badValues, badMediaValues, badTrackValues) {
 		t.Run(c.call+" with "+c.with, func(t *testing.T) {
 			written, before, err := c.do()
 			require.ErrorIs(t, err, c.is)

@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/ctxrtc/webrtc/internal/testnet"
+	"github.com/ctxrtc/webrtc/pkg/media"
 )
 
 // connectionScene is a pair of connections in which every handler of a's is
@@ -24,6 +25,8 @@ type connectionScene struct {
 	a, b    *PeerConnection
 	network *testnet.Network
 	own     *DataChannel
+	media   *RTPTransceiver         // of a's
+	track   *TrackLocalStaticSample // that b sends
 }
 
 // connectionHandlers is every handler, and how to set it.
@@ -48,6 +51,7 @@ var connectionHandlers = map[string]func(s *connectionScene, f func()){
 	},
 	"OnNegotiationNeeded":   func(s *connectionScene, f func()) { s.a.OnNegotiationNeeded(f) },
 	"OnDataChannel":         func(s *connectionScene, f func()) { s.a.OnDataChannel(func(*DataChannel) { f() }) },
+	"OnTrack":               func(s *connectionScene, f func()) { s.a.OnTrack(func(*TrackRemote, *RTPReceiver) { f() }) },
 	"DataChannel.OnOpen":    func(s *connectionScene, f func()) { s.own.OnOpen(f) },
 	"DataChannel.OnMessage": func(s *connectionScene, f func()) { s.own.OnMessage(func(DataChannelMessage) { f() }) },
 	"DataChannel.OnClose":   func(s *connectionScene, f func()) { s.own.OnClose(f) },
@@ -71,6 +75,11 @@ func newConnectionScene(t *testing.T) *connectionScene {
 	var err error
 	s.own, err = s.a.api.NewDataChannel(s.a.SCTP(), &DataChannelParameters{Label: "own", Ordered: true})
 	require.NoError(t, err)
+	s.track = sampleTrack(t, MimeTypeVP8)
+	_, err = s.b.AddTrack(s.track)
+	require.NoError(t, err)
+	s.media, err = s.a.AddTransceiverFromKind(RTPCodecTypeVideo)
+	require.NoError(t, err)
 
 	return s
 }
@@ -91,6 +100,7 @@ func (s *connectionScene) play(ctx context.Context) {
 	if s.a.Connect(ctx) != nil || s.b.Connect(ctx) != nil {
 		return
 	}
+	_ = s.track.WriteSample(media.Sample{Data: []byte{1}, Duration: time.Second})
 	for {
 		c, err := s.b.SCTP().AcceptDataChannel(ctx)
 		if err != nil {
@@ -110,6 +120,7 @@ func (s *connectionScene) play(ctx context.Context) {
 func (s *connectionScene) objects() map[string]reflect.Value {
 	return map[string]reflect.Value{
 		"PeerConnection": reflect.ValueOf(s.a),
+		"RTPTransceiver": reflect.ValueOf(s.media),
 		"DataChannel":    reflect.ValueOf(s.own),
 		"SCTPTransport":  reflect.ValueOf(s.a.SCTP()),
 		"DTLSTransport":  reflect.ValueOf(s.a.SCTP().Transport()),
@@ -269,6 +280,7 @@ func blockConnectionHandler(t *testing.T, name string, set func(*connectionScene
 	synctest.Wait() // until that is needed was told
 	negotiate(t, s.a, s.b)
 	connectPeers(t, s.a, s.b)
+	require.NoError(t, s.track.WriteSample(media.Sample{Data: []byte{1}, Duration: time.Second}))
 	peer, err := s.b.SCTP().AcceptDataChannel(ctx)
 	for err == nil && peer.Label() != "own" {
 		peer, err = s.b.SCTP().AcceptDataChannel(ctx)
@@ -369,6 +381,7 @@ func TestE7_HandlersOfAPeerConnectionNilReplacedAndLate(t *testing.T) {
 				s.a.OnICECandidateError(nil)
 				s.a.OnNegotiationNeeded(nil)
 				s.a.OnDataChannel(nil)
+				s.a.OnTrack(nil)
 				s.own.OnOpen(nil)
 				s.own.OnMessage(nil)
 				s.own.OnClose(nil)

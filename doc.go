@@ -1,11 +1,8 @@
 // Package webrtc is a WebRTC transport library in the style of ORTC: a program
-// starts ICE, DTLS, SCTP and data channels one by one, with signaling of its
-// own, or has a PeerConnection do it, by offer and answer in SDP. The names are
-// those of pion/webrtc. Every call that can wait takes a context, every end has
-// a cause, and what was started can be waited for.
-//
-// Types and settings of media are there for compatibility and for what comes;
-// where one has no effect yet, its comment says so.
+// starts ICE, DTLS, SCTP, data channels, senders and receivers of audio and video
+// one by one, with signaling of its own, or has a PeerConnection do it, by offer
+// and answer in SDP. The names are those of pion/webrtc. Every call that can wait
+// takes a context, every end has a cause, and what was started can be waited for.
 //
 // This comment is the contract of all objects together. The comments of types
 // and methods do not repeat it.
@@ -16,13 +13,16 @@
 //
 //	signaling: parameters, candidates
 //	  ICEGatherer -> ICETransport -> DTLSTransport -> SCTPTransport -> DataChannel
-//	  PeerConnection: one of each, with SDP for the signaling
+//	                                              -> RTPSender <- TrackLocal
+//	                                              -> RTPReceiver -> TrackRemote
+//	  PeerConnection: one of each transport, with SDP for the signaling
 //
 // These make one stack. An [ICETransport] owns the [ICEGatherer] given to its
 // constructor or to its start, and closes it with itself; closing the gatherer
 // ends the transport. An ICETransport carries one [DTLSTransport], and that one
 // [SCTPTransport], ever. A [DataChannel] belongs to its SCTPTransport, also
-// when it is made before the association is there; it is opened then.
+// when it is made before the association is there; it is opened then. Any number of
+// senders and receivers stand on one DTLSTransport, see "Media".
 //
 // What a layer above has to know comes from return values, from the Context of
 // the layer below and its cause, and from events. Signaling is the program's:
@@ -35,8 +35,9 @@
 // A call that can wait has a form that takes a context: StartContext,
 // GatherContext, Restart, AcceptDataChannel, OpenDataChannel, SendContext,
 // SendTextContext, ReceiveContext, ReadMessage, AwaitState, Shutdown and Run,
-// AcceptContext of a [Listener], and of a [PeerConnection] also Connect,
-// SetLocalDescriptionContext and SetRemoteDescriptionContext. Start is
+// AcceptContext of a [Listener], ReadContext, ReadRTPContext, ReadRTCPContext,
+// WriteRTPContext and WriteSampleContext of media, and of a [PeerConnection] also
+// Connect, SetLocalDescriptionContext and SetRemoteDescriptionContext. Start is
 // StartContext without a limit of the caller's. Gather, Send,
 // SetLocalDescription and SetRemoteDescription do not wait at all, but for Send
 // with DataChannelSettings.Detach and BlockWrite.
@@ -87,7 +88,8 @@
 //
 // GracefulStop and GracefulClose are pion's: Shutdown without a limit, then
 // waiting for handlers. A DataChannel has Close, GracefulClose, Shutdown and
-// Context; an ICEGatherer Close and GracefulClose.
+// Context; an ICEGatherer Close and GracefulClose; an RTPSender and an RTPReceiver
+// Context, Run, Stop and Shutdown.
 //
 // A gatherer has sockets and a goroutine, so it has to be closed, or given to a
 // transport that is stopped; a PeerConnection has one from the beginning. Nothing
@@ -105,8 +107,8 @@
 // failed may come before it.
 //
 // The callbacks of a channel never run on that queue. OnOpen, OnDial,
-// OnDataChannel, OnDataChannelOpened and OnNegotiationNeeded each get a goroutine
-// for the call, and may never return. The messages of one channel come to OnMessage in order and
+// OnDataChannel, OnDataChannelOpened, OnTrack and OnNegotiationNeeded each get a
+// goroutine for the call, and may never return. The messages of one channel come to OnMessage in order and
 // one at a time; OnError and then OnClose come after the last of them, unless
 // OnMessage is set after the end. OnBufferedAmountLow has a queue of its own for
 // each channel. These queues have a goroutine only while something waits in
@@ -147,7 +149,8 @@
 // of silence by default. Whoever reads io.EOF calls ICETransport.Stop. A
 // PeerConnection does that by itself: it ends with its DTLS transport, unless
 // DTLSSettings.KeepOpenOnClose is set, with io.EOF after the peer's Shutdown and
-// with the abort after its Close.
+// with the abort after its Close. Without data channels nothing is aborted, and the
+// peer's Close is io.EOF, too.
 //
 // States only move forward, but for ICE's connected and disconnected, which
 // alternate, and what a restart takes back to checking; a gatherer gathers anew
@@ -256,6 +259,60 @@
 //	  that is not complete                            association: see MaxMessageSize
 //	                                                  and MaxUnreadMessages
 //	handshake in signaling         off                off; SNAP
+//
+// # Media
+//
+// The media of a [DTLSTransport] is SRTP with keys of its handshake, by the first of
+// SRTPSettings.ProtectionProfiles that the peer has too. It is made when the first
+// sender or receiver is started; a transport without pays nothing for it. A DTLS
+// client that offers no SRTP ends senders and receivers with
+// [ErrNoSRTPProtectionProfile], and data channels go on. With one that has none of
+// our profiles, or with a server that takes none, the handshake fails.
+//
+// Sending. A track, a [TrackLocal], writes packets to every [RTPSender] that has it,
+// each with its own SSRC and the payload type that its peer knows the codec by.
+// Writing does not wait: packets are lost before the transport is connected, while
+// the peer does not want them, and when the path does not take them, as packets are
+// on the way. WriteRTPContext and WriteSampleContext wait first until somebody can
+// be sent to, and end with the last sender that has the track. The header extensions of
+// a packet are sent as they are. Those of a packet that was received name the stream and
+// number the packets of the way here, by the identifiers of that way: who forwards it
+// takes them off, as examples/reflect does. Two senders of a transport cannot have one SSRC. ReplaceTrack changes
+// what a sender sends without the peer's doing.
+//
+// Receiving. Packets that are authentic wait in the queue of their stream until
+// [TrackRemote.ReadContext] or ReadRTPContext takes them. Nobody has to read: of
+// each stream SRTPSettings.MaxQueuedPackets wait, of all together MaxQueuedBytes,
+// and what is beyond that costs the stream with the most its oldest packets. A
+// packet belongs to a stream by its SSRC, or, of an SSRC that was not signaled, by
+// the RID and the MID in its header, or by its payload type. At most
+// SRTPSettings.MaxUnsignaledStreams of those have state, and none before a packet of
+// it was authentic. Packets that are malformed, forged, repeated, of a payload type
+// that was not agreed on or of nobody's stream are dropped and counted in
+// [DTLSTransport.Stats].
+//
+// Repair. Retransmissions (RFC 4588) are read as the packets that they repeat. What
+// asks for them, and answers the peer's requests, are interceptors. These see of a
+// peer's NACKs what asks for up to 4,096 packets at once, and 4,096 a second.
+//
+// Interceptors (github.com/pion/interceptor) see RTP when it is written and read, and
+// RTCP when it comes, whether the program reads it or not. Each transport has a chain
+// of its own, from the API's registry: NACK, reports, transport-wide feedback and
+// statistics by default. Their goroutines end with the transport.
+//
+// RTCP that concerns a stream waits for ReadRTCP of its sender or receiver, the newest
+// 64 packets; [DTLSTransport.WriteRTCP] sends some, as a request for a key frame.
+//
+// Ends. A sender and a receiver end with their transport, with its cause, or by Stop,
+// which leaves the transport as it is. When the peer of a PeerConnection has taken a
+// track back, reads of it return io.EOF, and its transceiver has a new receiver for
+// what may come.
+//
+// In a [PeerConnection] a transceiver is a sender and a receiver that share a section of
+// the descriptions. AddTrack, AddTransceiverFromTrack and AddTransceiverFromKind make
+// one, and the peer's offer does for each section that no waiting one fits. A change of
+// what is wanted makes a negotiation needed. OnTrack is called with the first packet
+// of a stream. With simulcast a receiver has a track for each RID.
 //
 // # Gathering
 //
@@ -368,15 +425,24 @@
 // was with the offerer: half of one for the answerer's check, and two for DTLS.
 // The answerer's takes 3.
 //
+// Audio and video. AddTrack, AddTransceiverFromTrack and AddTransceiverFromKind make
+// transceivers: a sender, a receiver, and what the program wants of them. What flows is
+// settled by an offer and its answer, and OnNegotiationNeeded tells when that is due.
+// An offer of the peer's finds the transceivers that were made for such a section, or
+// makes one that receives. A section of whose codecs none is ours is rejected, and a
+// transceiver that is stopped, or that the peer rejects, leaves its place in the
+// descriptions to the next. OnTrack tells each track with its first packet. When the
+// peer takes a track away, reads of it end with io.EOF, and when it sends again there
+// is another receiver with another track; negotiations that change neither disturb
+// nothing that flows. A track whose codec was not agreed on ends its sender with the
+// reason, and SetRemoteDescriptionContext or SetLocalDescriptionContext returns it.
+//
 // An association that ends by itself, since the peer has stopped SCTP alone, ends
 // its channels and not the connection, as in the text.
 //
 // States are those of the W3C text: ConnectionState and ICEConnectionState are
 // what the states of the transports amount to at that moment, however long a
 // handler takes.
-//
-// Media. A section of audio or video that the peer offers is rejected; the
-// others are answered.
 //
 // Errors of the W3C text and what they are here:
 //
@@ -463,20 +529,42 @@
 // pion/webrtc v4. These things differ. Where a line says "pion", it is about
 // pion/webrtc v4.2.20, and otherwise about this package.
 //
-// Not here yet: media, with the types that belong to it, and with it
+// Not here:
 //
-//   - API.NewRTPSender and NewRTPReceiver, the methods of PeerConnection for
-//     tracks and transceivers, and the options of NewAPI but WithSettingEngine;
-//   - DTLSTransport.WriteRTCP and PeerConnection.WriteRTCP;
 //   - SCTPTransport.GetSctpInit, whose chunk is in SCTPCapabilities.SCTPInit;
+//   - RTPReceiver.RTPTransceiver: GetTransceivers has the one whose Receiver it is;
+//   - AudioPlayoutStatsProvider, with NewAudioPlayoutStatsProvider: what is played out
+//     is the program's alone;
 //   - identity providers, which browsers have given up too;
-//   - of SettingEngine: BufferFactory, DisableMediaEngineCopy,
-//     DisableMediaEngineMultipleCodecs, SetFireOnTrackBeforeFirstRTP,
-//     SetHandleUndeclaredSSRCWithoutAnswer, SetIgnoreRidPauseForRecv and
-//     SetSDPMediaLevelFingerprints.
+//   - of SettingEngine: BufferFactory, DisableMediaEngineMultipleCodecs, for
+//     sections agree on codecs one by one, and
+//     SetHandleUndeclaredSSRCWithoutAnswer, for nothing arrives before an answer.
 //
 // What pion has for js/wasm only is not here either: JSValue, and
 // DataChannel.OnClosing.
+//
+// Codecs, feedback and header extensions:
+//
+//   - MediaEngine.RegisterCodec refuses a payload type above 127, a MIME type of
+//     the other kind of media, and texts that would be more than one line of
+//     SDP. A clock rate of 0 becomes the codec's usual one; pion: stays 0.
+//   - MediaEngine.RegisterHeaderExtension keeps directions for audio and for
+//     video; pion: the last ones, for both. No kind of media is ErrUnknownType.
+//   - MediaEngine.RegisterFeedback adds nothing to retransmissions, nor to other
+//     formats that only serve another codec.
+//   - The default interceptors count before the others, so that GetStats has round
+//     trips and the NACKs that were sent; pion: after them.
+//   - NACK has to be registered before ConfigureTWCCHeaderExtensionSender.
+//     Otherwise a packet that is sent again without RTX would have another
+//     transport-wide number than before, and is refused, since two packets would be
+//     encrypted with the same key stream; pion: it is sent.
+//   - The default interceptors of an API add what they need to its copies of the
+//     MediaEngine; pion: to the program's own.
+//   - The profiles that RFC 6184 has several profile-level-ids for are the same
+//     H.264. Formats that only serve others are not what decides whether codecs
+//     match exactly, nor matched alone.
+//   - Of the structs that end in Stats, those of playout, streams, tracks,
+//     senders and receivers are not here.
 //
 // Calls and types:
 //
@@ -542,6 +630,15 @@
 //     servers gave. New ICEServers count for a pool that is not told yet; pion: for
 //     what comes.
 //   - Plan B is refused.
+//   - A receiver and its track end with io.EOF when the peer takes the track away, and
+//     another receiver comes with the next one; Receiver of the transceiver returns it.
+//   - AddTrack refuses a track whose ID or StreamID has blanks; pion: the peer refuses
+//     the offer.
+//   - A sender of several encodings puts their RIDs into its packets, and sends one
+//     alone to a peer that takes no simulcast; pion: the program does, and all are
+//     sent.
+//   - GetStats counts received packets when they are read, and has the streams of
+//     senders and receivers that have not ended.
 //
 // Handlers and messages:
 //

@@ -9,6 +9,7 @@ import (
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/dtls/v3/pkg/protocol/alert"
+	"github.com/pion/interceptor"
 	"github.com/pion/logging"
 
 	"github.com/ctxrtc/webrtc/internal/dtlsfilter"
@@ -31,6 +32,11 @@ type DTLSTransport struct {
 	certificates []Certificate
 	log          logging.LeveledLogger
 
+	// interceptors make those of the media, and mediaID is the name that they are
+	// told.
+	interceptors *interceptor.Registry
+	mediaID      string
+
 	// Guarded by life.mu.
 	client  bool
 	filter  *dtlsfilter.Filter
@@ -39,7 +45,8 @@ type DTLSTransport struct {
 	peer    []byte           // the verified certificate, in DER
 	state   dtls.State
 	profile dtls.SRTPProtectionProfile
-	claimed bool // by an SCTP transport
+	claimed bool          // by an SCTP transport
+	rtp     *rtpTransport // once there are senders or receivers
 }
 
 // NewDTLSTransport makes a transport over an ICE transport. The first of the
@@ -76,6 +83,8 @@ func (api *API) NewDTLSTransport(transport *ICETransport, certificates []Certifi
 		ice:          transport,
 		settings:     api.settings,
 		certificates: certificates,
+		interceptors: api.interceptors,
+		mediaID:      "DTLSTransport-" + randomHex(8),
 		log:          api.settings.loggerFactory().NewLogger("ortc"),
 	}
 	t.life.group.Follow(transport.life.group, lifecycle.Follower{
@@ -181,6 +190,7 @@ func (t *DTLSTransport) handshake(ctx context.Context, params DTLSParameters) er
 	if !t.attach(filter, conn) {
 		return and(t.life.endCause(), conn.Close())
 	}
+	t.mediaIfUsed().takePath()
 	err = conn.HandshakeContext(ctx)
 	// The module may return nil with its read loop cancelled already.
 	if ctx.Err() != nil {
@@ -303,6 +313,9 @@ func (t *DTLSTransport) connected(filter *dtlsfilter.Filter, conn *dtls.Conn, v 
 	filter.Connected()
 	data := newApplicationData(conn, t.life.group, t.peerClosed)
 
+	media := t.mediaIfUsed()
+	media.start(handshakeResult{&state, profile, t.isClient()})
+
 	t.life.mu.Lock()
 	moved := t.life.group.Cause() == nil && t.life.moveLocked(DTLSTransportStateConnected)
 	if moved {
@@ -313,6 +326,9 @@ func (t *DTLSTransport) connected(filter *dtlsfilter.Filter, conn *dtls.Conn, v 
 		return t.life.endCause()
 	}
 	data.watch()
+	if media == nil { // it may have been made meanwhile
+		t.mediaIfUsed().start(handshakeResult{&state, profile, t.isClient()})
+	}
 
 	return nil
 }

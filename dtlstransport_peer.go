@@ -9,7 +9,6 @@ import (
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/dtls/v3/pkg/protocol/alert"
-	"github.com/pion/srtp/v3"
 )
 
 // DTLSAlertError is the alert by which the peer has ended the handshake.
@@ -171,31 +170,6 @@ func (t *DTLSTransport) ExportKeyingMaterial(label string, contextValue []byte, 
 	}
 
 	return material, nil
-}
-
-// srtpConfig is the keys and the profile for the media layer (RFC 5764 4.2).
-// https://www.rfc-editor.org/rfc/rfc5764#section-4.2
-func (t *DTLSTransport) srtpConfig() (*srtp.Config, error) {
-	const op = "dtls srtp keys"
-	state, err := t.connectedState(op)
-	if err != nil {
-		return nil, err
-	}
-	t.life.mu.Lock()
-	profile, client := t.profile, t.client
-	t.life.mu.Unlock()
-	if profile == 0 {
-		return nil, refuse(op, ErrInvalidState, "no SRTP protection profile was agreed on")
-	}
-	config := &srtp.Config{
-		Profile:       srtp.ProtectionProfile(profile),
-		LoggerFactory: t.settings.loggerFactory(),
-	}
-	if err = config.ExtractSessionKeysFromDTLS(state, client); err != nil {
-		return nil, opError(op, err)
-	}
-
-	return config, nil
 }
 
 // connectedState is the module's state, a snapshot taken when the handshake

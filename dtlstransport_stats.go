@@ -35,6 +35,32 @@ type DTLSTransportStats struct {
 	UndeliveredRecords uint64 `json:"undeliveredRecords"`
 	// UnsentDatagrams could not be sent, and were lost as on the path.
 	UnsentDatagrams uint64 `json:"unsentDatagrams"`
+
+	// What was dropped of audio, video and the reports about them, in packets. They
+	// are zero without media.
+	//
+	// SRTPMalformed packets are too short, or have a header that cannot be,
+	// SRTPForged ones are not authentic, SRTPReplayed ones came before or are older
+	// than the window. SRTPEarly ones came before the handshake was over.
+	SRTPMalformed uint64 `json:"srtpMalformed"`
+	SRTPForged    uint64 `json:"srtpForged"`
+	SRTPReplayed  uint64 `json:"srtpReplayed"`
+	SRTPEarly     uint64 `json:"srtpEarly"`
+	// SRTPUnclaimed packets are of a stream that nobody receives, SRTPTooMany ones
+	// have another unknown SSRC while SRTPSettings.MaxUnsignaledStreams are known,
+	// SRTPWrongType ones have a payload type that was not agreed on.
+	SRTPUnclaimed uint64 `json:"srtpUnclaimed"`
+	SRTPTooMany   uint64 `json:"srtpTooMany"`
+	SRTPWrongType uint64 `json:"srtpWrongType"`
+	// SRTPUnread packets were not read in time, and made room for newer ones.
+	// SRTPReportsUnread are RTCP that waited too long for the interceptors,
+	// SRTPReportsMalformed is authentic and cannot be read.
+	SRTPUnread           uint64 `json:"srtpUnread"`
+	SRTPReportsUnread    uint64 `json:"srtpReportsUnread"`
+	SRTPReportsMalformed uint64 `json:"srtpReportsMalformed"`
+	// SRTPUnsent packets were sent before the handshake was over, or could not be
+	// sent.
+	SRTPUnsent uint64 `json:"srtpUnsent"`
 }
 
 // DroppedRecords is the sum of the counters of records.
@@ -43,33 +69,47 @@ func (s DTLSTransportStats) DroppedRecords() uint64 {
 		s.ThrottledRecords + s.UndeliveredRecords
 }
 
-// Stats returns the counters. They are zero before the first record of the
-// handshake, and stay after the end.
+// Stats returns the counters. They are zero before the handshake, and
+// stay after the end.
 func (t *DTLSTransport) Stats() DTLSTransportStats {
 	if t.alive() == nil {
 		return DTLSTransportStats{}
 	}
 	t.life.mu.Lock()
-	filter, data := t.filter, t.data
+	filter, data, media := t.filter, t.data, t.rtp
 	t.life.mu.Unlock()
+	var stats DTLSTransportStats
+	media.addDropped(&stats)
 	if filter == nil {
-		return DTLSTransportStats{}
+		return stats
 	}
 	var delivered uint64
 	if data != nil {
 		delivered = data.delivered.Load() // before those that came, which are more
 	}
 	seen := filter.Stats()
+	stats.MalformedRecords = seen.Malformed
+	stats.UnexpectedRecords = seen.Unexpected
+	stats.PlaintextRecords = seen.Plaintext
+	stats.OverBudgetRecords = seen.OverBudget
+	stats.ThrottledRecords = seen.Throttled
+	stats.UndeliveredRecords = seen.Passed - min(seen.Passed, delivered)
+	stats.UnsentDatagrams = seen.WriteErrors
 
-	return DTLSTransportStats{
-		MalformedRecords:   seen.Malformed,
-		UnexpectedRecords:  seen.Unexpected,
-		PlaintextRecords:   seen.Plaintext,
-		OverBudgetRecords:  seen.OverBudget,
-		ThrottledRecords:   seen.Throttled,
-		UndeliveredRecords: seen.Passed - min(seen.Passed, delivered),
-		UnsentDatagrams:    seen.WriteErrors,
+	return stats
+}
+
+// addDropped adds what media has dropped.
+func (r *rtpTransport) addDropped(stats *DTLSTransportStats) {
+	if r == nil {
+		return
 	}
+	seen := r.session.Stats()
+	stats.SRTPMalformed, stats.SRTPForged, stats.SRTPReplayed = seen.Malformed+r.counted.refused.Load(), seen.Forged, seen.Replayed
+	stats.SRTPEarly, stats.SRTPUnclaimed, stats.SRTPTooMany = seen.Early, seen.Unclaimed, seen.TooMany
+	stats.SRTPWrongType, stats.SRTPUnread = seen.WrongType, seen.PushedOut
+	stats.SRTPReportsUnread, stats.SRTPReportsMalformed = r.counted.reportsLost.Load(), r.counted.reportsWrong.Load()
+	stats.SRTPUnsent = r.counted.unsent.Load() + seen.WriteErrors
 }
 
 // srtpProfiles are IANA's names of the protection profiles, and the drafts' of
@@ -120,4 +160,62 @@ func (t *DTLSTransport) describe(stats *TransportStats) (certificates []Certific
 	}
 
 	return certificates
+}
+
+// SRTPStats counts the packets of media that a [DTLSTransport] has got, and those
+// that it has dropped, since its first sender or receiver was started. None of
+// them harms the connection. It is no dictionary of the W3C's.
+type SRTPStats struct {
+	// RTPPackets were queued for a track, RTCPPackets for the interceptors.
+	RTPPackets  uint64 `json:"rtpPackets"`
+	RTCPPackets uint64 `json:"rtcpPackets"`
+	// EarlyPackets came before there were keys.
+	EarlyPackets uint64 `json:"earlyPackets"`
+	// MalformedPackets are too short, or have a header or a padding that cannot be.
+	MalformedPackets uint64 `json:"malformedPackets"`
+	// ForgedPackets are not authentic.
+	ForgedPackets uint64 `json:"forgedPackets"`
+	// ReplayedPackets came before, or are older than the window of
+	// SRTPSettings.
+	ReplayedPackets uint64 `json:"replayedPackets"`
+	// OverLimitPackets have an SSRC beyond SRTPSettings.MaxUnsignaledStreams.
+	OverLimitPackets uint64 `json:"overLimitPackets"`
+	// UnclaimedPackets are of a stream that no receiver has.
+	UnclaimedPackets uint64 `json:"unclaimedPackets"`
+	// WrongTypePackets have a payload type that is none of their receiver's.
+	WrongTypePackets uint64 `json:"wrongTypePackets"`
+	// UnreadPackets were not read in time, and made room for newer ones.
+	UnreadPackets uint64 `json:"unreadPackets"`
+	// UnreadReports are RTCP packets that came while the interceptors had too many
+	// before them, and MalformedReports those that could not be read, or that an
+	// interceptor refused.
+	UnreadReports    uint64 `json:"unreadReports"`
+	MalformedReports uint64 `json:"malformedReports"`
+	// OverLimitRepeats are packets that the peer has asked for again, by NACK, beyond
+	// 4,096 at once and 4,096 a second: they are not sent again.
+	OverLimitRepeats uint64 `json:"overLimitRepeats"`
+	// UnsentPackets, RTP and RTCP, were written before there were keys, or could not
+	// be sent, and were lost as on the path.
+	UnsentPackets uint64 `json:"unsentPackets"`
+}
+
+// SRTPStats returns the counters of media. They are zero without a sender or a
+// receiver, and stay after the end.
+func (t *DTLSTransport) SRTPStats() SRTPStats {
+	if t.alive() == nil {
+		return SRTPStats{}
+	}
+	r := t.mediaIfUsed()
+	if r == nil {
+		return SRTPStats{}
+	}
+	c := r.session.Stats()
+
+	return SRTPStats{
+		RTPPackets: c.RTP, RTCPPackets: c.RTCP, EarlyPackets: c.Early, MalformedPackets: c.Malformed + r.counted.refused.Load(),
+		ForgedPackets: c.Forged, ReplayedPackets: c.Replayed, OverLimitPackets: c.TooMany,
+		UnclaimedPackets: c.Unclaimed, WrongTypePackets: c.WrongType, UnreadPackets: c.PushedOut,
+		UnreadReports: r.counted.reportsLost.Load(), MalformedReports: r.counted.reportsWrong.Load(),
+		OverLimitRepeats: r.counted.repeatsCut.Load(), UnsentPackets: c.WriteErrors + r.counted.unsent.Load(),
+	}
 }

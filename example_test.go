@@ -244,11 +244,11 @@ func TestReadmeShowsTheExample(t *testing.T) {
 		}
 	}
 	var examples [][]string
-	for _, name := range []string{"example_test.go", "example_peerconnection_test.go", "example_listener_test.go"} {
+	for _, name := range []string{"example_test.go", "example_peerconnection_test.go", "example_listener_test.go", "example_media_test.go"} {
 		source, err := os.ReadFile(name)
 		require.NoError(t, err)
 		examples = append(examples, blocks(source, "// README: begin\n", "// README: end\n")...)
 	}
-	require.Len(t, examples, 6)
+	require.Len(t, examples, 7)
 	require.Equal(t, examples, blocks(readme, "```go\n", "```\n"))
 }

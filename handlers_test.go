@@ -20,6 +20,11 @@ type scene struct {
 	own     *DataChannel
 	other   *DataChannel // own, as b sees it
 
+	// Of a, in scenes with media.
+	track    *TrackLocalStaticSample
+	sender   *RTPSender
+	receiver *RTPReceiver
+
 	// verify is a's hook for the peer's certificate.
 	verify func()
 }

@@ -2,8 +2,6 @@ package webrtc
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/hex"
 	"slices"
 	"time"
 
@@ -33,6 +31,7 @@ type PeerConnection struct {
 	dtls         *DTLSTransport
 	sctp         *SCTPTransport
 	fingerprints []jsep.Fingerprint // of our certificate
+	cname        string             // of all that we send
 
 	// work does what a description asks for, in the order of the descriptions,
 	// with no lock held.
@@ -48,6 +47,8 @@ type PeerConnection struct {
 	onICE       func(ICEConnectionState)
 	onSignaling func(SignalingState)
 	onNeeded    func()
+	onTrack     func(*TrackRemote, *RTPReceiver)
+	untold      []*TrackRemote // tracks that have begun, and onTrack was not there
 }
 
 // peerConnectionGrace is how long a failed ICE transport of a connection waits
@@ -75,7 +76,14 @@ func (api *API) NewPeerConnection(configuration Configuration) (*PeerConnection,
 	if err := config.validate(time.Now()); err != nil {
 		return nil, opError(op, err)
 	}
-	own := &API{settings: api.settings.forConnection(), names: api.names, looks: api.looks}
+	media, err := api.engine()
+	if err != nil {
+		return nil, opError(op, err)
+	}
+	own := &API{
+		settings: api.settings.forConnection(), names: api.names, looks: api.looks,
+		media: media, interceptors: api.interceptors,
+	}
 	gatherer, err := own.NewICEGatherer(config.gatherOptions())
 	if err != nil {
 		return nil, opError(op, err)
@@ -103,8 +111,9 @@ func (api *API) newPeerConnection(gatherer *ICEGatherer, config Configuration) (
 		id:       "PeerConnection-" + randomHex(8),
 		log:      api.settings.loggerFactory().NewLogger("pc"),
 		gatherer: gatherer, ice: transport, dtls: dtls, sctp: api.NewSCTPTransport(dtls),
-		config: config,
+		config: config, cname: randomHex(8),
 	}
+	dtls.mediaID = pc.id
 	if pc.fingerprints, err = fingerprintsOf(dtls); err != nil {
 		return nil, err
 	}
@@ -130,13 +139,6 @@ func (api *API) newPeerConnection(gatherer *ICEGatherer, config Configuration) (
 	})
 
 	return pc, nil
-}
-
-func randomHex(bytes int) string {
-	raw := make([]byte, bytes)
-	_, _ = rand.Read(raw) // never fails
-
-	return hex.EncodeToString(raw)
 }
 
 // forConnection are the settings of the transports of a connection, which can

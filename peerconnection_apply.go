@@ -41,6 +41,7 @@ type effects struct {
 	associate  bool              // SCTP, too
 	rejected   bool              // there will be no data channels
 	candidates []ICECandidate
+	media      []mediaChange
 }
 
 // commitLocked is the part that changes the fields.
@@ -79,6 +80,7 @@ func (pc *PeerConnection) commitLocked(p *prepared, to SignalingState) (e effect
 		}
 	case SDPTypeUnknown:
 	}
+	pc.mediaLocked(p, &e)
 	if n.pendingRemote != p.at.pendingRemote {
 		n.createdAnswer = nil // it answers another offer
 	}

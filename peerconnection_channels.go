@@ -59,7 +59,7 @@ func (pc *PeerConnection) checkNeededLocked() {
 // channels that the peer has rejected are not asked for again.
 func (n *negotiation) wantsNegotiation() bool {
 	switch {
-	case n.restart:
+	case n.restart, n.wantsMedia():
 		return true
 	case !n.wantsData:
 		return false

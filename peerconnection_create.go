@@ -73,16 +73,24 @@ func (pc *PeerConnection) create(op string, typ SDPType, c creation) (*descripti
 		local.Version = last.values.Version + 1
 	}
 	var values *jsep.Description
+	var media []jsep.Media
+	var of []*RTPTransceiver
 	if typ == SDPTypeOffer {
-		values = jsep.Offer(local, n.past(), n.wantsData, nil)
+		media, of = pc.offerMediaLocked()
+		media = jsep.AssignMIDs(n.past(), media)
+		values = jsep.Offer(local, n.past(), n.wantsData, media)
 	} else {
+		media, of = pc.answerMediaLocked(n.pendingRemote.values)
 		values, err = jsep.Answer(local, n.pendingRemote.values, pc.answeringSetupLocked(),
-			pc.transports.sctp != SCTPTransportStateClosed, nil)
+			pc.transports.sctp != SCTPTransportStateClosed, media)
 	}
 	if err != nil {
 		return nil, refuse(op, ErrInvalidArgument, "%w", fmt.Errorf("making the %v: %w", typ, err))
 	}
-	made := &description{SessionDescription{typ, values.Format()}, values}
+	made := &description{
+		SessionDescription: SessionDescription{typ, values.Format()}, values: values,
+		sections: sectionsOf(media, of), wishes: wishesLocked(of),
+	}
 	switch {
 	case c.keep && typ == SDPTypeOffer:
 		n.createdOffer = made

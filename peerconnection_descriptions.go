@@ -95,11 +95,14 @@ func (pc *PeerConnection) set(
 		case err != nil:
 			return nil, nil, err
 		case ctx.Err() != nil:
+			pc.forget(p.matches)
+
 			return nil, nil, opError(op, contextError(ctx))
 		}
 		if applied, ok := pc.apply(p); ok { //nolint:contextcheck // what it starts lives with the connection
 			return p, applied, nil
 		}
+		pc.forget(p.matches)
 		// Another call was faster. What the description means now, and whether
 		// it is allowed, has to be looked at again.
 	}

@@ -29,13 +29,18 @@ type negotiation struct {
 	anew                        *iceAgent         // of a restart that is being negotiated
 	gathers, gathersAnew        bool              // gathering was started, of the two agents
 	candidates                  []remoteCandidate // that wait for the start
+	transceivers                []*RTPTransceiver // replaced, not changed
+	named                       []*RTPTransceiver // that have their mid from the pending offer
+	media                       int               // changes of what the program wants of transceivers
 }
 
 // description is one as text and as values.
 type description struct {
 	SessionDescription
 
-	values *jsep.Description
+	values   *jsep.Description
+	sections map[string]*RTPTransceiver // of ours: whose they are, by mid
+	wishes   map[*RTPTransceiver]wish   // of ours: what they were made of
 }
 
 func (d *description) copy() *SessionDescription {

@@ -260,8 +260,9 @@ func TestP5_OfferWithMediaIsAnswered(t *testing.T) {
 		require.NoError(t, b.SetRemoteDescription(offer))
 		require.NoError(t, b.SetLocalDescriptionContext(ctx, SessionDescription{}))
 		answer := b.LocalDescription().SDP
-		assert.Contains(t, answer, "m=audio 0 UDP/TLS/RTP/SAVPF 111\r\n")
-		assert.Contains(t, answer, "a=group:BUNDLE 0\r\n")
+		assert.Contains(t, answer, "m=audio 9 UDP/TLS/RTP/SAVPF 111\r\n")
+		assert.Contains(t, answer, "a=recvonly\r\n", "there is nothing to send, and nobody who does not want it")
+		assert.Contains(t, answer, "a=group:BUNDLE audio 0\r\n")
 		assert.Contains(t, answer, "m=application 9 ")
 		parsed, err := b.LocalDescription().Unmarshal()
 		require.NoError(t, err)

@@ -22,6 +22,7 @@ type prepared struct {
 	remote remoteParameters // with which, the peer's
 
 	candidates []remoteCandidate // of a description of the peer's
+	matches    []sectionMatch    // of an offer of the peer's
 }
 
 // position is where a negotiation is: what decides whether a description may be
@@ -30,10 +31,11 @@ type position struct {
 	state                       SignalingState
 	currentLocal, currentRemote *description
 	pendingLocal, pendingRemote *description
+	media                       int
 }
 
 func (n *negotiation) position() position {
-	return position{n.state, n.currentLocal, n.currentRemote, n.pendingLocal, n.pendingRemote}
+	return position{n.state, n.currentLocal, n.currentRemote, n.pendingLocal, n.pendingRemote, n.media}
 }
 
 // hasMovedOn tells whether the negotiation is no longer where it was.
@@ -93,7 +95,9 @@ func (pc *PeerConnection) prepareLocal(desc SessionDescription) (*prepared, erro
 		// A restart has begun or was given up while it was created.
 		return nil, refuse(op, ErrInvalidModification, "the ICE credentials of the %v count no more", typ)
 	}
-	p.description = &description{SessionDescription{typ, created.SDP}, created.values}
+	own := *created
+	own.Type = typ
+	p.description = &own
 	if typ == SDPTypeOffer || n.pendingRemote == nil {
 		return p, nil
 	}
@@ -128,7 +132,7 @@ func (pc *PeerConnection) prepareRemote(desc SessionDescription) (*prepared, err
 	if err != nil {
 		return nil, syntaxError(op, err)
 	}
-	p.description = &description{desc, values}
+	p.description = &description{SessionDescription: desc, values: values}
 	if desc.Type == SDPTypeOffer {
 		err = jsep.CheckOffer(values, n.past())
 	} else {
@@ -148,6 +152,9 @@ func (pc *PeerConnection) prepareRemote(desc SessionDescription) (*prepared, err
 		if _, err = remoteParametersOf(values, path); err != nil {
 			return nil, refuse(op, ErrInvalidArgument, "%w", err)
 		}
+	}
+	if p.matches, err = pc.matchSections(&n, values); err != nil {
+		return nil, opError(op, err)
 	}
 
 	return p, nil

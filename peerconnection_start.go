@@ -45,12 +45,17 @@ func (pc *PeerConnection) perform(e effects) error {
 	if e.start != nil {
 		err = and(err, pc.start(*e.start, e))
 	}
+	// After the transports: a track of the program's may take its time to be bound.
+	refused := pc.changeMedia(e.media)
 	if err != nil {
 		pc.log.Warnf("applying a description: %v", err)
 		pc.noteFailure(err)
 	}
+	if refused != nil { // a track that is not sent does not keep the others back
+		pc.log.Warnf("applying a description: %v", refused)
+	}
 
-	return err
+	return and(err, refused)
 }
 
 // start starts the transports that are not. They end with the connection, so

@@ -11,7 +11,10 @@ import (
 // In the report are the connection, the ICE and DTLS transports as one
 // [TransportStats], candidates and their pairs, our certificates and the
 // verified one of the peer, the SCTP transport, and every channel that has not
-// ended. The statistics of a channel that was closed by itself are
+// ended. With an interceptor that counts, as the default ones do, there are the
+// streams that are sent and received, what the peer reports about them, and their
+// codecs: packets count when they are written and read, and streams are there while
+// their senders and receivers live. The statistics of a channel that was closed by itself are
 // [DataChannel.Stats]; those that ended with the association stay in the report.
 //
 // After the end the counters stay, but for what the ICE agent has counted: it
@@ -40,6 +43,7 @@ func (pc *PeerConnection) GetStats() StatsReport {
 	for _, channel := range pc.sctp.channelStats() {
 		report[channel.ID] = channel
 	}
+	pc.addMedia(report)
 
 	return report
 }

@@ -27,6 +27,7 @@ type SettingEngine struct {
 	SCTP        SCTPSettings
 	DataChannel DataChannelSettings
 	SRTP        SRTPSettings
+	Media       MediaSettings
 
 	// Net is the network that all sockets are made on: those of candidates and to
 	// servers by ListenUDP and the dialers, those of multicast DNS by ListenUDP.
@@ -271,8 +272,25 @@ type DataChannelSettings struct {
 	BlockWrite bool
 }
 
-// SRTPSettings are the settings of media encryption. All of it is kept for media
-// and has no effect yet.
+// MediaSettings are the settings of audio and video in a PeerConnection.
+type MediaSettings struct {
+	// TellTracksEarly tells OnTrack of a track when it was negotiated, and not with
+	// its first packet: what the track says of its codec is a guess then. Of
+	// simulcast the first packets still tell.
+	TellTracksEarly bool
+
+	// IgnoreRIDPause leaves out of answers that the peer has paused a stream of
+	// simulcast, so that it may send it.
+	IgnoreRIDPause bool
+
+	// DisableEngineCopy has connections use the MediaEngine of the API itself, and
+	// not what it had when they were made: what is registered later counts for their
+	// next descriptions. The engine must not be another API's then.
+	DisableEngineCopy bool
+}
+
+// SRTPSettings are the settings of media: their encryption, and what is kept of
+// what arrives.
 type SRTPSettings struct {
 	// ProtectionProfiles are offered and taken in this order. If empty,
 	// AEAD_AES_128_GCM, AEAD_AES_256_GCM, AES128_CM_HMAC_SHA1_80.
@@ -291,6 +309,20 @@ type SRTPSettings struct {
 	// take a packet as often as it comes.
 	InsecureDisableReplayProtection     bool
 	InsecureDisableRTCPReplayProtection bool
+
+	// MaxUnsignaledStreams is how many SSRCs, that no receiver knows or takes, may
+	// have state; packets of others are dropped. If zero, 512. At most 8,192 have state
+	// in the life of a connection, with those that receivers know.
+	MaxUnsignaledStreams int
+
+	// MaxQueuedPackets is how many RTP packets of one stream wait to be read. The
+	// oldest make room for new ones. If zero, 1,024.
+	MaxQueuedPackets int
+
+	// MaxQueuedBytes is how many bytes of RTP packets of all streams of a
+	// connection wait to be read; the stream with the most gives up its oldest. If
+	// zero, 4 MiB.
+	MaxQueuedBytes int
 }
 
 const (
@@ -304,8 +336,13 @@ const (
 	defaultDTLSMTU           = 1200
 	defaultMaxHandshakeBytes = 32 << 10
 	defaultReplayWindow      = 64
-	defaultReceiveMTU        = 1500
-	defaultSCTPMTU           = 1191
+
+	defaultMaxUnsignaledStreams = 512
+	defaultMaxQueuedPackets     = 1024
+	defaultMaxQueuedBytes       = 4 << 20
+
+	defaultReceiveMTU = 1500
+	defaultSCTPMTU    = 1191
 
 	// defaultReadBufferSize takes a burst while its reader is not running. With
 	// Linux's 208 KiB, one channel on loopback lost hundreds to thousands of
@@ -400,6 +437,9 @@ func (e *SettingEngine) resolved() *SettingEngine {
 	}
 	setDefault(&r.SRTP.ReplayProtectionWindow, defaultReplayWindow)
 	setDefault(&r.SRTP.RTCPReplayProtectionWindow, defaultReplayWindow)
+	setDefault(&r.SRTP.MaxUnsignaledStreams, defaultMaxUnsignaledStreams)
+	setDefault(&r.SRTP.MaxQueuedPackets, defaultMaxQueuedPackets)
+	setDefault(&r.SRTP.MaxQueuedBytes, defaultMaxQueuedBytes)
 
 	setDefault(&r.ReceiveMTU, defaultReceiveMTU)
 	r.LoggerFactory = e.loggerFactory()

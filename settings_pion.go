@@ -450,3 +450,22 @@ func (e *SettingEngine) DisableSRTPReplayProtection(isDisabled bool) {
 func (e *SettingEngine) DisableSRTCPReplayProtection(isDisabled bool) {
 	e.orScratch().SRTP.InsecureDisableRTCPReplayProtection = isDisabled
 }
+
+// SetFireOnTrackBeforeFirstRTP sets Media.TellTracksEarly.
+func (e *SettingEngine) SetFireOnTrackBeforeFirstRTP(fireOnTrackBeforeFirstRTP bool) {
+	e.orScratch().Media.TellTracksEarly = fireOnTrackBeforeFirstRTP
+}
+
+// SetIgnoreRidPauseForRecv sets Media.IgnoreRIDPause.
+func (e *SettingEngine) SetIgnoreRidPauseForRecv(ignoreRidPauseForRecv bool) {
+	e.orScratch().Media.IgnoreRIDPause = ignoreRidPauseForRecv
+}
+
+// DisableMediaEngineCopy sets Media.DisableEngineCopy.
+func (e *SettingEngine) DisableMediaEngineCopy(isDisabled bool) {
+	e.orScratch().Media.DisableEngineCopy = isDisabled
+}
+
+// SetSDPMediaLevelFingerprints does nothing: fingerprints always stand in the
+// sections of descriptions.
+func (e *SettingEngine) SetSDPMediaLevelFingerprints(bool) {}

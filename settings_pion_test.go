@@ -314,6 +314,22 @@ func setterCases(t *testing.T) []setterCase {
 			func(e *SettingEngine) { e.SRTP.InsecureDisableRTCPReplayProtection = true },
 		},
 		{
+			"SetFireOnTrackBeforeFirstRTP", func(e *SettingEngine) { e.SetFireOnTrackBeforeFirstRTP(true) },
+			func(e *SettingEngine) { e.Media.TellTracksEarly = true },
+		},
+		{
+			"SetIgnoreRidPauseForRecv", func(e *SettingEngine) { e.SetIgnoreRidPauseForRecv(true) },
+			func(e *SettingEngine) { e.Media.IgnoreRIDPause = true },
+		},
+		{
+			"DisableMediaEngineCopy", func(e *SettingEngine) { e.DisableMediaEngineCopy(true) },
+			func(e *SettingEngine) { e.Media.DisableEngineCopy = true },
+		},
+		{
+			"SetSDPMediaLevelFingerprints", func(e *SettingEngine) { e.SetSDPMediaLevelFingerprints(true) },
+			func(*SettingEngine) {},
+		},
+		{
 			"SetSRTPReplayProtectionWindow",
 			func(e *SettingEngine) { e.DisableSRTPReplayProtection(true); e.SetSRTPReplayProtectionWindow(256) },
 			func(e *SettingEngine) { e.SRTP.ReplayProtectionWindow = 256 },

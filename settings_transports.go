@@ -6,6 +6,7 @@ import (
 
 	"github.com/pion/dtls/v3"
 	"github.com/pion/sctp"
+	"github.com/pion/srtp/v3"
 )
 
 // dtlsOptions are the options that both roles share. The certificate chain is
@@ -47,6 +48,22 @@ func (e *SettingEngine) dtlsOptions(cert tls.Certificate) []dtls.Option {
 		if optional.set {
 			options = append(options, optional.option)
 		}
+	}
+
+	return options
+}
+
+// srtpOptions are the options of the side that opens packets.
+func (e *SettingEngine) srtpOptions() []srtp.ContextOption {
+	s := &e.SRTP
+	options := []srtp.ContextOption{
+		srtp.SRTPReplayProtection(s.ReplayProtectionWindow), srtp.SRTCPReplayProtection(s.RTCPReplayProtectionWindow),
+	}
+	if s.InsecureDisableReplayProtection {
+		options = append(options, srtp.SRTPNoReplayProtection())
+	}
+	if s.InsecureDisableRTCPReplayProtection {
+		options = append(options, srtp.SRTCPNoReplayProtection())
 	}
 
 	return options

@@ -362,6 +362,9 @@ func (s *SRTPSettings) validate() error {
 	return firstBroken([]settingRule{
 		{s.ReplayProtectionWindow > maxReplayWindow, "ReplayProtectionWindow above 65536"},
 		{s.RTCPReplayProtectionWindow > maxReplayWindow, "RTCPReplayProtectionWindow above 65536"},
+		{s.MaxUnsignaledStreams < 0, "MaxUnsignaledStreams is negative"},
+		{s.MaxQueuedPackets < 0, "MaxQueuedPackets is negative"},
+		{s.MaxQueuedBytes < 0, "MaxQueuedBytes is negative"},
 	})
 }
 
