@@ -33,7 +33,11 @@ var program string
 
 // Main is for TestMain: it builds the program of the present folder once for
 // all tests, runs them, and returns the exit code.
-func Main(run func() int) int {
+func Main(run func() int) int { return MainOf(".", run) }
+
+// MainOf is Main for the program of another folder. That may be part of another
+// module than the test.
+func MainOf(folder string, run func() int) int {
 	dir, err := os.MkdirTemp("", "example")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
@@ -47,8 +51,9 @@ func Main(run func() int) int {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), 2*time.Minute)
 	defer cancel()
-	//nolint:gosec // the path is our own
-	if out, err := exec.CommandContext(ctx, "go", "build", "-o", program, ".").CombinedOutput(); err != nil {
+	build := exec.CommandContext(ctx, "go", "build", "-o", program, ".")
+	build.Dir = folder
+	if out, err := build.CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "%v\n%s", err, out)
 
 		return 1
