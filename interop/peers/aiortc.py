@@ -4,13 +4,18 @@ import asyncio
 import hashlib
 import json
 import os
+import random
 import sys
 
 import aiortc
+import numpy
 from aiortc import RTCConfiguration, RTCIceServer, RTCPeerConnection, RTCSessionDescription
+from aiortc.mediastreams import AudioStreamTrack, MediaStreamError, VideoStreamTrack
 from aiortc.sdp import candidate_from_sdp
+from av import VideoFrame
 
 LOW = 1 << 20
+NOISE = [numpy.random.randint(100, 150, (360, 320), dtype=numpy.uint8) for _ in range(8)]
 
 
 def emit(**event):
@@ -55,6 +60,15 @@ class Channel:
         self.hash.update(data)
 
 
+class Picture(VideoStreamTrack):
+    """A picture of noise: of one that never changes, frames have next to nothing."""
+
+    async def recv(self):
+        frame = VideoFrame.from_ndarray(NOISE[random.randrange(len(NOISE))], format="yuv420p")
+        frame.pts, frame.time_base = await self.next_timestamp()
+        return frame
+
+
 class Connection:
     """One RTCPeerConnection; each request is the method of its name."""
 
@@ -63,9 +77,12 @@ class Connection:
         self.name = name
         self.pc = RTCPeerConnection(RTCConfiguration(iceServers=servers))
         self.channels = {}
+        self.counted = {"video": 0, "audio": 0}
+        self.counting = set()
         self.pc.on("connectionstatechange",
                    lambda: emit(event="state", pc=name, state=self.pc.connectionState))
         self.pc.on("datachannel", self.adopt)
+        self.pc.on("track", self.count)
 
     def adopt(self, channel):
         self.channels[channel.label] = Channel(self.name, channel)
@@ -76,6 +93,31 @@ class Connection:
         if "channel" in request:
             options["id"] = request["channel"]
         self.adopt(self.pc.createDataChannel(request["label"], **options))
+
+    async def media(self, request):
+        if request.get("rids"):
+            raise NotImplementedError("aiortc has no simulcast")
+        if request.get("audio"):
+            self.pc.addTrack(AudioStreamTrack())
+        if request.get("video"):
+            self.pc.addTrack(Picture())
+
+    def count(self, track):
+        task = asyncio.ensure_future(self.decoded(track))
+        self.counting.add(task)  # which nobody else holds
+        task.add_done_callback(self.counting.discard)
+
+    async def decoded(self, track):
+        """Counts what comes out of the decoder: frames of video, milliseconds of audio."""
+        while True:
+            try:
+                frame = await track.recv()
+            except MediaStreamError:
+                return  # the track has ended
+            self.counted[track.kind] += 1 if track.kind == "video" else frame.samples * 1000 // frame.sample_rate
+
+    async def received(self, _):
+        return self.counted
 
     async def offer(self, request):
         if request.get("restart"):

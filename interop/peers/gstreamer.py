@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+import re
 import sys
 import threading
 import time
@@ -86,12 +87,42 @@ def description(kind, sdp):
     return GstWebRTC.WebRTCSessionDescription.new(kind, message)
 
 
+# What is sent, up to the packets, whose payload type comes last. Key frames come
+# when they are asked for.
+SOURCES = {
+    "audio": "audiotestsrc is-live=true wave=ticks ! audioresample ! opusenc ! rtpopuspay pt={pt} !"
+             " capsfilter caps=application/x-rtp,media=audio,encoding-name=OPUS,payload={pt}",
+    "VP8": "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 !"
+           " vp8enc deadline=1 keyframe-max-dist=3000 ! rtpvp8pay pt={pt} picture-id-mode=15-bit !"
+           " capsfilter caps=application/x-rtp,media=video,encoding-name=VP8,payload={pt}",
+    "H264": "videotestsrc is-live=true ! video/x-raw,width=320,height=240,framerate=30/1 !"
+            " openh264enc gop-size=3000 ! video/x-h264,profile=constrained-baseline ! h264parse !"
+            " rtph264pay pt={pt} config-interval=-1 aggregate-mode=zero-latency !"
+            " capsfilter caps=application/x-rtp,media=video,encoding-name=H264,payload={pt}",
+}
+# Where an offer has their payload types. Of H.264 there are several: of one with
+# another profile webrtcbin answers that it only receives.
+OFFERED = {
+    "audio": r"^a=rtpmap:(\d+) opus/",
+    "VP8": r"^a=rtpmap:(\d+) VP8/",
+    "H264": r"^a=fmtp:(\d+) .*packetization-mode=1;profile-level-id=42e01f",
+}
+# What takes packets, up to what was decoded.
+SINKS = {
+    "OPUS": "rtpopusdepay ! opusdec ! audio/x-raw,rate=48000,channels=1",
+    "VP8": "rtpvp8depay ! vp8dec",
+    "H264": "rtph264depay ! h264parse ! openh264dec",
+}
+
+
 class Connection:
     """One webrtcbin; each request is the method of its name."""
 
     def __init__(self, request):
         self.name = request["pc"]
         self.channels = {}
+        self.wish = []
+        self.counted = {"video": 0, "audio": 0}
         self.pipeline = Gst.Pipeline()
         self.bin = Gst.ElementFactory.make("webrtcbin")
         self.bin.set_property("bundle-policy", GstWebRTC.WebRTCBundlePolicy.MAX_BUNDLE)
@@ -100,6 +131,7 @@ class Connection:
         self.bin.connect("on-ice-candidate", self.candidate_found)
         self.bin.connect("on-data-channel", lambda _, channel: self.adopt(channel))
         self.bin.connect("notify::connection-state", lambda *_: emit(event="state", pc=self.name, state=self.current()))
+        self.bin.connect("pad-added", self.arrived)
         self.pipeline.set_state(Gst.State.PLAYING)
 
     def current(self):
@@ -133,13 +165,50 @@ class Connection:
             time.sleep(0.005)
         return {"sdp": self.bin.get_property("local-description").sdp.as_text()}
 
+    def media(self, request):
+        if request.get("rids"):
+            raise NotImplementedError("webrtcbin sends no simulcast")
+        video = "H264" if request.get("h264") else "VP8"
+        self.wish = ["audio"] * request.get("audio", False) + [video] * request.get("video", False)
+
+    def send(self, offered=None):
+        """Joins the sources. Those of an answer have the payload types of the offer."""
+        for own, kind in enumerate(self.wish, 96):
+            found = re.search(OFFERED[kind], offered or "", re.MULTILINE | re.IGNORECASE)
+            text = SOURCES[kind].format(pt=found.group(1) if found else own)
+            source = Gst.parse_bin_from_description(text, True)
+            self.pipeline.add(source)
+            source.get_static_pad("src").link(self.bin.request_pad_simple("sink_%u"))
+            source.sync_state_with_parent()
+        self.wish = []
+
+    def arrived(self, _, pad):
+        if pad.get_direction() != Gst.PadDirection.SRC:
+            return
+        name = pad.get_current_caps().get_structure(0).get_string("encoding-name")
+        sink = Gst.parse_bin_from_description(
+            f"queue ! {SINKS[name]} ! fakesink name=end sync=false signal-handoffs=true", True)
+        kind = "audio" if name == "OPUS" else "video"
+        sink.get_by_name("end").connect("handoff", self.decoded, kind)
+        self.pipeline.add(sink)
+        sink.sync_state_with_parent()
+        pad.link(sink.get_static_pad("sink"))
+
+    def decoded(self, _, buffer, __, kind):
+        self.counted[kind] += 1 if kind == "video" else buffer.get_size() // 96  # of a millisecond
+
+    def received(self, _):
+        return self.counted
+
     def offer(self, request):
+        self.send()
         if request.get("restart"):
             raise NotImplementedError("webrtcbin has no ICE restart")
         reply = promised(self.bin, "create-offer", None)
         return self.local(reply.get_value("offer"), request.get("trickle"))
 
     def answer(self, request):
+        self.send(request["sdp"])
         promised(self.bin, "set-remote-description", description(GstWebRTC.WebRTCSDPType.OFFER, request["sdp"]))
         reply = promised(self.bin, "create-answer", None)
         return self.local(reply.get_value("answer"), request.get("trickle"))

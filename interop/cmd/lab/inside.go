@@ -182,7 +182,7 @@ func (w *worker) start(ctx context.Context) error {
 		return errors.New("the peer does not say its version")
 	}
 	w.version = p.Version()
-	w.env = &cases.Env{Peer: p, Net: w.net, Mirror: w.scenario.peer.mirror, Prefix: w.scenario.peer.prefix}
+	w.env = &cases.Env{Peer: p, Net: w.net, Dir: w.order.Dir, Mirror: w.scenario.peer.mirror, Prefix: w.scenario.peer.prefix}
 
 	return nil
 }

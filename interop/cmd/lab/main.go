@@ -34,9 +34,9 @@ func main() {
 	bad := flag.String("impair", "", "for the command itself: spoil the packets of a router")
 	flag.StringVar(&c.dir, "dir", ".", "the `folder` of the laboratory")
 	flag.StringVar(&c.peers, "peer", "", "the `peers` to run, with commas; all if empty")
-	flag.StringVar(&c.pattern, "case", "*", "a `pattern` of the cases to run")
+	flag.StringVar(&c.pattern, "case", "*", "`patterns` of the cases to run, with commas")
 	flag.StringVar(&c.direction, "direction", "*", "a `pattern` of the directions: \"we offer\" or \"peer offers\"")
-	flag.StringVar(&c.results, "results", "", "the `file` to write the table to")
+	flag.StringVar(&c.results, "results", "", "the `file` to write the table to; of what is there, only what was run is replaced")
 	flag.BoolVar(&c.fast, "fast", false, "run the fast peers alone, without what is known to go wrong in them")
 	flag.BoolVar(&c.install, "install", false, "install what is missing")
 	flag.BoolVar(&c.verbose, "v", false, "show what peers print to stderr when a case fails")
@@ -88,7 +88,11 @@ func run(c choice) int {
 	}
 	failed := found.summary(time.Since(begin))
 	if c.results != "" {
-		if err := write(c.results, found.rows); err != nil {
+		merge := table.Merge
+		if c.pattern != "*" || c.direction != "*" {
+			merge = table.Update
+		}
+		if err := write(c.results, found.rows, merge); err != nil {
 			fmt.Fprintln(os.Stderr, "lab:", err)
 
 			return 1
@@ -105,9 +109,6 @@ func run(c choice) int {
 func choose(c choice) ([]scenario, error) {
 	if _, err := os.Stat(filepath.Join(c.dir, "peers", "node")); err != nil {
 		return nil, fmt.Errorf("%s is not the folder of the laboratory, see -dir: %w", c.dir, err)
-	}
-	if c.results != "" && (c.pattern != "*" || c.direction != "*") {
-		return nil, errors.New("-results needs all cases, as it takes the place of what is there")
 	}
 	wanted := map[string]bool{}
 	for name := range strings.SplitSeq(c.peers, ",") {
@@ -179,13 +180,13 @@ func runAll(ctx context.Context, c choice, chosen []scenario, found *findings) {
 }
 
 // write puts what was found into the table that is there.
-func write(file string, rows []table.Row) error {
+func write(file string, rows []table.Row, merge func(before, run []table.Row) []table.Row) error {
 	before, err := os.ReadFile(file)
 	if err != nil && !errors.Is(err, os.ErrNotExist) {
 		return err
 	}
 
-	return os.WriteFile(file, table.Write(table.Merge(table.Parse(before), rows)), 0o644)
+	return os.WriteFile(file, table.Write(merge(table.Parse(before), rows)), 0o644)
 }
 
 // findings are the rows of this run.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/ctxrtc/webrtc/interop/internal/cases"
 	"github.com/ctxrtc/webrtc/interop/internal/netns"
@@ -52,7 +53,10 @@ func scenarios() []scenario {
 		}
 	}
 
-	return all
+	return append(all, scenario{
+		name: server.name, peer: &server, network: pair, where: "peer", argv: server.argv,
+		cases: cases.Publishing(), directions: []string{weOffer},
+	})
 }
 
 // pair is two machines on one cable. Each is the other's gateway, and routes
@@ -78,13 +82,22 @@ type task struct {
 // patient is the case that waits for timeouts of the peers.
 const patient = "cancel-noticed"
 
+// named tells whether one of some patterns, with commas between them, matches.
+func named(patterns, name string) bool {
+	return slices.ContainsFunc(strings.Split(patterns, ","), func(pattern string) bool {
+		matches, _ := path.Match(pattern, name)
+
+		return matches
+	})
+}
+
 // tasks of a scenario that the command line chooses. What is fast leaves out what
 // goes wrong in the peer, always or by chance, and what waits for its timeouts.
 func (s *scenario) tasks(pattern, direction string, fast bool) []task {
 	var all []task
 	for _, d := range s.directions {
 		for _, c := range s.cases {
-			named, _ := path.Match(pattern, c.Name)
+			named := named(pattern, c.Name)
 			headed, _ := path.Match(direction, d)
 			if named && headed && (!fast || c.Name != patient && s.peer.certain(c.Name, d)) {
 				all = append(all, task{c, d})

@@ -31,32 +31,18 @@ func BadNetworks() []Case {
 		{"bad-duplicate", time.Minute, impaired(1<<20, Impairment{Duplicate: 0.2})},
 		{"bad-corrupt", time.Minute, impaired(1<<20, Impairment{Corrupt: 0.01})},
 		{"bad-blackhole", time.Minute, blackhole},
+		{"media-loss", time.Minute, mediaLoss},
 	}
 }
 
 // impaired connects through such a router, and moves size bytes each way.
 func impaired(size int, impairment Impairment) func(context.Context, *Env) error {
 	return func(ctx context.Context, e *Env) error {
-		if err := e.routers(open, open); err != nil {
-			return err
-		}
-		self, err := os.Executable()
-		if err != nil {
-			return err
-		}
-		text, err := json.Marshal(impairment)
-		if err != nil {
-			return err
-		}
-		helper, err := peer.Start(ctx, "the impairment", ".", e.Net.Command(OurRouter, self, "-impair", string(text)))
+		helper, err := e.impair(ctx, impairment)
 		if err != nil {
 			return err
 		}
 		defer helper.Stop()
-		if err := e.Net.In(OurRouter, "iptables", "-t", "mangle", "-A", "FORWARD", "-p", "udp",
-			"-j", "NFQUEUE", "--queue-num", fmt.Sprint(ImpairmentQueue), "--queue-bypass"); err != nil {
-			return err
-		}
 		begin := time.Now()
 		s, err := e.connect(ctx, options{})
 		if err != nil {
@@ -69,6 +55,33 @@ func impaired(size int, impairment Impairment) func(context.Context, *Env) error
 
 		return errors.Join(err, s.end(ctx), e.router(OurRouter, open))
 	}
+}
+
+// impair has our router spoil packets until the helper is stopped.
+func (e *Env) impair(ctx context.Context, impairment Impairment) (helper *peer.Process, err error) {
+	if err := e.routers(open, open); err != nil {
+		return nil, err
+	}
+	self, err := os.Executable()
+	if err != nil {
+		return nil, err
+	}
+	text, err := json.Marshal(impairment)
+	if err != nil {
+		return nil, err
+	}
+	helper, err = peer.Start(ctx, "the impairment", ".", e.Net.Command(OurRouter, self, "-impair", string(text)))
+	if err != nil {
+		return nil, err
+	}
+	if err := e.Net.In(OurRouter, "iptables", "-t", "mangle", "-A", "FORWARD", "-p", "udp",
+		"-j", "NFQUEUE", "--queue-num", fmt.Sprint(ImpairmentQueue), "--queue-bypass"); err != nil {
+		helper.Stop()
+
+		return nil, err
+	}
+
+	return helper, nil
 }
 
 // blackhole loses everything for five seconds.

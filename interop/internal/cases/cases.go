@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,6 +27,8 @@ type Env struct {
 	Mirror bool
 	// Prefix is what the peer puts before the texts that it echoes.
 	Prefix string
+	// Dir is the folder of the laboratory.
+	Dir string
 	// Net is the network around us, for what changes it.
 	Net *netns.Set
 
@@ -66,7 +69,7 @@ func skip(format string, args ...any) error {
 
 // All are the cases for each peer and direction, in the order in which they run.
 func All() []Case {
-	return []Case{
+	return slices.Concat([]Case{
 		{"connect", 15 * time.Second, connect},
 		{"trickle", 15 * time.Second, trickle},
 		{"ipv6", 15 * time.Second, overIPv6},
@@ -85,8 +88,9 @@ func All() []Case {
 		{"shutdown", 20 * time.Second, shutdown},
 		{"steps", 15 * time.Second, steps},
 		{"steps-cancel", 20 * time.Second, stepsCancel},
+	}, Media(), []Case{
 		{"cancel-noticed", 45 * time.Second, cancelNoticed},
-	}
+	})
 }
 
 // Sockets counts the sockets that this process has open. Peers are joined to it

@@ -23,6 +23,10 @@ type options struct {
 	prepare func(ctx context.Context, s *session) error
 	// unfinished returns once the descriptions are exchanged.
 	unfinished bool
+	// noChannel makes none, so that nothing of SCTP is there.
+	noChannel bool
+	// resource is what an offer of ours to a server is for: whip or whep.
+	resource string
 	// settings change ours.
 	settings func(*webrtc.SettingEngine)
 	// servers are both sides' STUN and TURN servers; relay allows nothing else.
@@ -64,7 +68,7 @@ func (e *Env) connect(ctx context.Context, opts options) (*session, error) {
 		return s, nil
 	}
 	err = s.pc.Connect(ctx)
-	if err == nil {
+	if err == nil && !opts.noChannel {
 		err = s.firstEcho(ctx)
 	}
 	if err != nil {
@@ -147,6 +151,9 @@ func (s *session) exchange(ctx, follow context.Context) error {
 
 // makeEcho makes the first channel, on the side that offers.
 func (s *session) makeEcho(ctx context.Context) (err error) {
+	if s.opts.noChannel {
+		return nil
+	}
 	if s.env.Offer {
 		s.echo, err = s.pc.CreateDataChannel("echo", nil)
 
@@ -193,7 +200,7 @@ func (s *session) offer(ctx, follow context.Context, restart bool) error {
 	case s.opts.server:
 		offer.SDP = strings.ReplaceAll(offer.SDP, "a=setup:actpass", "a=setup:passive")
 	}
-	answer, err := s.ask(ctx, peer.Request{Do: "answer", SDP: offer.SDP, Trickle: s.opts.trickle})
+	answer, err := s.ask(ctx, peer.Request{Do: "answer", SDP: offer.SDP, Trickle: s.opts.trickle, Resource: s.opts.resource})
 	if err != nil {
 		return err
 	}

@@ -22,6 +22,8 @@ type Need struct {
 	Node string
 	// Go is a folder with a module, and Binary is what is built from it.
 	Go, Binary string
+	// Source is what Binary is built from otherwise.
+	Source *Source
 }
 
 // Do installs what is missing. dir is the folder of the laboratory, from which
@@ -34,6 +36,14 @@ func Do(ctx context.Context, dir string, need Need) error {
 		if err := node(ctx, filepath.Join(dir, need.Node)); err != nil {
 			return err
 		}
+	}
+	if need.Source != nil {
+		binary, err := filepath.Abs(filepath.Join(dir, need.Binary))
+		if err != nil {
+			return err
+		}
+
+		return need.Source.build(ctx, binary)
 	}
 	if need.Go != "" {
 		// The go command knows by itself what has changed.

@@ -75,6 +75,15 @@ type Request struct {
 	Chunk             int        `json:"chunk,omitempty"`
 	ICEServers        []Server   `json:"iceServers,omitempty"`
 	Relay             bool       `json:"relay,omitempty"`
+
+	// Of the request media: what the peer is to send, in H.264 rather than VP8, and
+	// in which encodings.
+	Audio bool     `json:"audio,omitempty"`
+	Video bool     `json:"video,omitempty"`
+	H264  bool     `json:"h264,omitempty"`
+	RIDs  []string `json:"rids,omitempty"`
+	// Resource is what an offer to a server is for: whip or whep.
+	Resource string `json:"resource,omitempty"`
 }
 
 // Server is a STUN or TURN server.
@@ -93,6 +102,12 @@ type Answer struct {
 	Messages int    `json:"messages"`
 	SHA256   string `json:"sha256"`
 	State    string `json:"state"`
+
+	// Of the request received: frames of video and milliseconds of audio that were
+	// decoded, and packets that came again.
+	Video    int `json:"video"`
+	Audio    int `json:"audio"`
+	Repaired int `json:"repaired"`
 }
 
 // Process is a peer that runs. Its methods may be called by several goroutines.

@@ -49,6 +49,29 @@ func Merge(before, run []Row) []Row {
 	return append(kept, run...)
 }
 
+// Update puts the rows of a run that had not all cases in the place of the same
+// ones, or behind the others of their peer and direction.
+func Update(before, run []Row) []Row {
+	all := slices.Clone(before)
+	for _, r := range run {
+		at := slices.IndexFunc(all, func(b Row) bool { return b.Peer == r.Peer && b.Case == r.Case && b.Direction == r.Direction })
+		if at >= 0 {
+			all[at] = r
+
+			continue
+		}
+		at = len(all)
+		for i, b := range all {
+			if b.Peer == r.Peer && b.Direction == r.Direction {
+				at = i + 1
+			}
+		}
+		all = slices.Insert(all, at, r)
+	}
+
+	return all
+}
+
 // Parse reads the rows of a file that Write has made. What it does not
 // understand it leaves out.
 func Parse(text []byte) []Row {

@@ -29,3 +29,19 @@ func TestMerge(t *testing.T) {
 	run := []Row{{Peer: "a", Case: "new"}, {Peer: "c", Case: "new"}}
 	assert.Equal(t, []Row{before[1], run[0], run[1]}, Merge(before, run))
 }
+
+// A run of some cases takes the place of these alone.
+func TestUpdate(t *testing.T) {
+	before := []Row{
+		{Peer: "a", Case: "x", Direction: "we"},
+		{Peer: "a", Case: "y", Direction: "we"},
+		{Peer: "a", Case: "x", Direction: "they"},
+		{Peer: "b", Case: "x", Direction: "we"},
+	}
+	run := []Row{
+		{Peer: "a", Case: "x", Direction: "they", Note: "again"},
+		{Peer: "a", Case: "z", Direction: "we"},
+		{Peer: "c", Case: "x", Direction: "we"},
+	}
+	assert.Equal(t, []Row{before[0], before[1], run[1], run[0], before[3], run[2]}, Update(before, run))
+}

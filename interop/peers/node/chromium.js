@@ -10,7 +10,7 @@ import { servePage } from './serve.js';
 const profile = mkdtempSync(join(tmpdir(), 'interop-chromium-'));
 const browser = spawn('/usr/bin/chromium', [
   '--headless', '--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
-  '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', `--user-data-dir=${profile}`,
+  '--disable-component-update', '--disable-sync', '--disable-dev-shm-usage', '--autoplay-policy=no-user-gesture-required', `--user-data-dir=${profile}`,
   '--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1', '--remote-debugging-pipe', ...process.argv.slice(2), 'about:blank',
 ], { stdio: ['ignore', 'ignore', 'inherit', 'pipe', 'pipe'] });
 

@@ -13,6 +13,8 @@ const profile = mkdtempSync(join(tmpdir(), 'interop-firefox-'));
 writeFileSync(join(profile, 'user.js'), [
   ['media.peerconnection.ice.loopback', true],
   ['media.peerconnection.ice.obfuscate_host_addresses', false],
+  ['media.autoplay.default', 0],
+  ['media.autoplay.blocking_policy', 0],
   ['browser.shell.checkDefaultBrowser', false],
   ['datareporting.policy.dataSubmissionEnabled', false],
   ['app.update.enabled', false],

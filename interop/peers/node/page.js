@@ -1,5 +1,6 @@
 // What a page needs to be a peer: w3c.js, and the same parts as stdio.js has for
 // Node. The driver of the browser gives it a function that takes a line of text.
+import { media } from './media-page.js';
 import { makePeer } from './w3c.js';
 
 // hasher keeps what it gets, as the browser's own digest takes it all at once.
@@ -22,5 +23,5 @@ const random = (n) => {
 };
 
 export const start = (print) => makePeer({
-  RTCPeerConnection, emit: (object) => print(JSON.stringify(object)), hasher, random,
+  RTCPeerConnection, emit: (object) => print(JSON.stringify(object)), hasher, random, media,
 });

@@ -8,13 +8,15 @@ globalThis.start = start;
 document.title = 'ready';
 </script>`;
 
+const parts = ['/page.js', '/w3c.js', '/media.js', '/media-page.js'];
+
 // servePage returns the address.
 export function servePage() {
   const server = createServer(({ url }, response) => {
     if (url === '/') {
       response.setHeader('content-type', 'text/html');
       response.end(page);
-    } else if (url === '/page.js' || url === '/w3c.js') {
+    } else if (parts.includes(url)) {
       response.setHeader('content-type', 'text/javascript');
       response.end(readFileSync(new URL(`.${url}`, import.meta.url)));
     } else {

@@ -20,7 +20,8 @@ const limit = (n) => (n === null || n === 65535 ? undefined : n);
 //   random(n)    is n random bytes
 //   blind        says that channels which the peer has announced do not tell how
 //                reliable they are
-export function makePeer({ RTCPeerConnection, emit, hasher, random, blind = false }) {
+//   media(find)  are the requests about audio and video, if it has any: see media.js
+export function makePeer({ RTCPeerConnection, emit, hasher, random, blind = false, media = () => ({}) }) {
   const connections = new Map();
 
   function adopt(connection, channel, announced) {
@@ -86,7 +87,7 @@ export function makePeer({ RTCPeerConnection, emit, hasher, random, blind = fals
   const requests = {
     new({ pc: name, iceServers = [], relay = false }) {
       const pc = new RTCPeerConnection({ iceServers, iceTransportPolicy: relay ? 'relay' : 'all' });
-      const connection = { name, pc, channels: new Map() };
+      const connection = { name, pc, channels: new Map(), ending: [] };
       connections.set(name, connection);
       pc.onicecandidate = ({ candidate }) => {
         if (!candidate?.candidate) return;
@@ -163,7 +164,13 @@ export function makePeer({ RTCPeerConnection, emit, hasher, random, blind = fals
 
     'close-channel': (request) => { channelOf(request).channel.close(); },
 
-    close: async (request) => { await find(request).pc.close(); },
+    async close(request) {
+      const connection = find(request);
+      connection.ending.splice(0).forEach((stop) => stop());
+      await connection.pc.close();
+    },
+
+    ...media(find),
   };
 
   return async (request) => {

@@ -42,6 +42,10 @@ type request struct {
 	Chunk             int                      `json:"chunk"`
 	ICEServers        []webrtc.ICEServer       `json:"iceServers"`
 	Relay             bool                     `json:"relay"`
+	Audio             bool                     `json:"audio"`
+	Video             bool                     `json:"video"`
+	H264              bool                     `json:"h264"`
+	RIDs              []string                 `json:"rids"`
 }
 
 // object is one line of ours.
@@ -74,6 +78,7 @@ type connection struct {
 	pc       *webrtc.PeerConnection
 	mu       sync.Mutex
 	channels map[string]*channel
+	counted  counters
 }
 
 func (c *connection) adopt(dc *webrtc.DataChannel) {
@@ -133,6 +138,7 @@ func open(r request) (*connection, error) {
 		emit(object{"event": "state", "pc": c.name, "state": s.String()})
 	})
 	pc.OnDataChannel(c.adopt)
+	pc.OnTrack(c.receive)
 
 	return c, nil
 }
@@ -186,6 +192,10 @@ func (c *connection) do(r request) (object, error) {
 		return nil, c.pc.SetRemoteDescription(webrtc.SessionDescription{Type: webrtc.SDPTypeAnswer, SDP: r.SDP})
 	case "candidate":
 		return nil, c.pc.AddICECandidate(*r.Candidate)
+	case "media":
+		return nil, c.addMedia(r)
+	case "received":
+		return c.received(), nil
 	case "state":
 		return object{"state": c.pc.ConnectionState().String()}, nil
 	case "close":
