@@ -44,7 +44,7 @@ nested: ## tests of the modules under examples, in Chromium too (installed if it
 # The root package in parts, each a process of its own: in one, so many goroutines can
 # exhaust the epochs of ThreadSanitizer, which ends then with "CHECK failed:
 # tsan_rtl.cpp". The last part is what the others are not.
-RACE_PARTS := TestI TestS Test[CD] Test[LP]
+RACE_PARTS := TestI TestS Test[CD] Test[LP] Test[MRX]
 empty      :=
 space      := $(empty) $(empty)
 
