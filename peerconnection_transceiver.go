@@ -184,17 +184,21 @@ func (t *RTPTransceiver) SetSender(s *RTPSender, track TrackLocal) error {
 	if err := s.ReplaceTrack(track); err != nil {
 		return opError(op, err)
 	}
-	t.pc.life.mu.Lock()
-	defer t.pc.life.mu.Unlock()
-	if t.stopped {
+	old := s
+	t.set(func() {
+		if stopped = t.stopped; stopped {
+			return
+		}
+		old, t.sender = t.sender, s
+		t.direction = directionOf(track != nil, t.direction.receives())
+		t.pc.mediaChangedLocked()
+	})
+	switch {
+	case stopped:
 		return refuse(op, ErrInvalidState, "%w", errStoppedAlready)
+	case old != nil && old != s: // nobody could end it any more
+		old.stop(ErrClosed)
 	}
-	if t.sender != nil && t.sender != s { // nobody could end it any more
-		t.pc.discard(t.sender, nil)
-	}
-	t.sender = s
-	t.direction = directionOf(track != nil, t.direction.receives())
-	t.pc.mediaChangedLocked()
 
 	return nil
 }
