@@ -221,26 +221,23 @@ func (s *TrackLocalStaticSample) write(packets []*rtp.Packet) error {
 	return errors.Join(errs...)
 }
 
-// payloaderFor makes what cuts the samples of a codec.
+// payloaders make what cuts the samples of a codec, by its MIME type in lower case.
+var payloaders = map[string]func() rtp.Payloader{
+	strings.ToLower(MimeTypeOpus): func() rtp.Payloader { return new(codecs.OpusPayloader) },
+	strings.ToLower(MimeTypePCMU): func() rtp.Payloader { return new(codecs.G711Payloader) },
+	strings.ToLower(MimeTypePCMA): func() rtp.Payloader { return new(codecs.G711Payloader) },
+	strings.ToLower(MimeTypeG722): func() rtp.Payloader { return new(codecs.G722Payloader) },
+	strings.ToLower(MimeTypeVP8):  func() rtp.Payloader { return newVP8Payloader() },
+	strings.ToLower(MimeTypeVP9):  func() rtp.Payloader { return new(codecs.VP9Payloader) },
+	strings.ToLower(MimeTypeH264): func() rtp.Payloader { return new(codecs.H264Payloader) },
+	strings.ToLower(MimeTypeH265): func() rtp.Payloader { return new(codecs.H265Payloader) },
+	strings.ToLower(MimeTypeAV1):  func() rtp.Payloader { return new(codecs.AV1Payloader) },
+}
+
 func payloaderFor(codec RTPCodecCapability) (rtp.Payloader, error) {
-	switch strings.ToLower(codec.MimeType) {
-	case strings.ToLower(MimeTypeH264):
-		return &codecs.H264Payloader{}, nil
-	case strings.ToLower(MimeTypeH265):
-		return &codecs.H265Payloader{}, nil
-	case strings.ToLower(MimeTypeOpus):
-		return &codecs.OpusPayloader{}, nil
-	case strings.ToLower(MimeTypeVP8):
-		return newVP8Payloader(), nil
-	case strings.ToLower(MimeTypeVP9):
-		return &codecs.VP9Payloader{}, nil
-	case strings.ToLower(MimeTypeAV1):
-		return &codecs.AV1Payloader{}, nil
-	case strings.ToLower(MimeTypeG722):
-		return &codecs.G722Payloader{}, nil
-	case strings.ToLower(MimeTypePCMU), strings.ToLower(MimeTypePCMA):
-		return &codecs.G711Payloader{}, nil
-	default:
-		return nil, fmt.Errorf("%w: %s", ErrNoPayloaderForCodec, codec.MimeType)
+	if newPayloader, ok := payloaders[strings.ToLower(codec.MimeType)]; ok {
+		return newPayloader(), nil
 	}
+
+	return nil, fmt.Errorf("%w: %s", ErrNoPayloaderForCodec, codec.MimeType)
 }

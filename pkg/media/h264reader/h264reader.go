@@ -4,11 +4,8 @@
 package h264reader
 
 import (
-	"errors"
-	"fmt"
 	"io"
 
-	"github.com/ctxrtc/webrtc/pkg/media"
 	"github.com/ctxrtc/webrtc/pkg/media/internal/annexb"
 )
 
@@ -18,8 +15,8 @@ const MaxNALSize = annexb.MaxUnitSize
 
 // H264Reader reads the NAL units of one stream, one after the other.
 type H264Reader struct {
-	scanner    *annexb.Scanner
-	includeSEI bool
+	units   *annexb.Reader
+	keepSEI bool
 }
 
 // Option changes what a reader does.
@@ -28,11 +25,13 @@ type Option func(*H264Reader) error
 // WithIncludeSEI makes the reader return supplemental enhancement information,
 // which it skips otherwise.
 func WithIncludeSEI(include bool) Option {
-	return func(r *H264Reader) error {
-		r.includeSEI = include
+	set := func(r *H264Reader) error {
+		r.keepSEI = include
 
 		return nil
 	}
+
+	return set
 }
 
 // NAL is one NAL unit.
@@ -57,20 +56,13 @@ func NewReader(in io.Reader) (*H264Reader, error) { return NewReaderWithOptions(
 
 // NewReaderWithOptions is NewReader with options.
 func NewReaderWithOptions(in io.Reader, options ...Option) (*H264Reader, error) {
-	if in == nil {
-		return nil, fmt.Errorf("h264: %w: stream is nil", media.ErrInvalidArgument)
+	units, err := annexb.NewReader("h264", in)
+	if err != nil {
+		return nil, err
 	}
-	reader := &H264Reader{scanner: annexb.New(in)}
-	for _, option := range options {
-		if option == nil {
-			return nil, fmt.Errorf("h264: %w: nil option", media.ErrInvalidArgument)
-		}
-		if err := option(reader); err != nil {
-			return nil, err
-		}
-	}
+	reader := &H264Reader{units: units}
 
-	return reader, nil
+	return reader, annexb.Apply("h264", reader, options)
 }
 
 // NextNAL returns the next NAL unit, in a slice of its own. After the last one
@@ -79,16 +71,13 @@ func NewReaderWithOptions(in io.Reader, options ...Option) (*H264Reader, error) 
 // MaxNALSize is media.ErrTooLarge. These and errors of the stream end the
 // reading.
 func (reader *H264Reader) NextNAL() (*NAL, error) {
-	if reader == nil || reader.scanner == nil {
-		return nil, fmt.Errorf("h264: %w: reader without a stream", media.ErrInvalidArgument)
+	if reader == nil {
+		reader = new(H264Reader) // which refuses
 	}
 	for {
-		data, _, err := reader.scanner.Next()
-		if errors.Is(err, io.EOF) {
-			return nil, io.EOF
-		}
+		data, _, err := reader.units.Next()
 		if err != nil {
-			return nil, fmt.Errorf("h264: %w", err)
+			return nil, err
 		}
 		// https://www.itu.int/rec/T-REC-H.264 7.3.1
 		nal := &NAL{
@@ -97,7 +86,7 @@ func (reader *H264Reader) NextNAL() (*NAL, error) {
 			UnitType:         NalUnitType(data[0] & 0x1f),
 			Data:             data,
 		}
-		if nal.UnitType != NalUnitTypeSEI || reader.includeSEI {
+		if nal.UnitType != NalUnitTypeSEI || reader.keepSEI {
 			return nal, nil
 		}
 	}

@@ -4,7 +4,6 @@
 package h265reader
 
 import (
-	"errors"
 	"fmt"
 	"io"
 
@@ -21,8 +20,8 @@ const headerSize = 2
 
 // H265Reader reads the NAL units of one stream, one after the other.
 type H265Reader struct {
-	scanner    *annexb.Scanner
-	includeSEI bool
+	units   *annexb.Reader
+	keepSEI bool
 }
 
 // Option changes what a reader does.
@@ -31,11 +30,13 @@ type Option func(*H265Reader) error
 // WithIncludeSEI makes the reader return supplemental enhancement information,
 // of both kinds, which it skips otherwise.
 func WithIncludeSEI(include bool) Option {
-	return func(r *H265Reader) error {
-		r.includeSEI = include
+	set := func(r *H265Reader) error {
+		r.keepSEI = include
 
 		return nil
 	}
+
+	return set
 }
 
 // NAL is one NAL unit.
@@ -61,20 +62,13 @@ func NewReader(in io.Reader) (*H265Reader, error) { return NewReaderWithOptions(
 
 // NewReaderWithOptions is NewReader with options.
 func NewReaderWithOptions(in io.Reader, options ...Option) (*H265Reader, error) {
-	if in == nil {
-		return nil, fmt.Errorf("h265: %w: stream is nil", media.ErrInvalidArgument)
+	units, err := annexb.NewReader("h265", in)
+	if err != nil {
+		return nil, err
 	}
-	reader := &H265Reader{scanner: annexb.New(in)}
-	for _, option := range options {
-		if option == nil {
-			return nil, fmt.Errorf("h265: %w: nil option", media.ErrInvalidArgument)
-		}
-		if err := option(reader); err != nil {
-			return nil, err
-		}
-	}
+	reader := &H265Reader{units: units}
 
-	return reader, nil
+	return reader, annexb.Apply("h265", reader, options)
 }
 
 // NextNAL returns the next NAL unit, in a slice of its own. After the last one
@@ -84,16 +78,13 @@ func NewReaderWithOptions(in io.Reader, options ...Option) (*H265Reader, error) 
 // one; a unit above MaxNALSize is media.ErrTooLarge. These and errors of the
 // stream end the reading.
 func (reader *H265Reader) NextNAL() (*NAL, error) {
-	if reader == nil || reader.scanner == nil {
-		return nil, fmt.Errorf("h265: %w: reader without a stream", media.ErrInvalidArgument)
+	if reader == nil {
+		reader = new(H265Reader) // which refuses
 	}
 	for {
-		data, offset, err := reader.scanner.Next()
-		if errors.Is(err, io.EOF) {
-			return nil, io.EOF
-		}
+		data, offset, err := reader.units.Next()
 		if err != nil {
-			return nil, fmt.Errorf("h265: %w", err)
+			return nil, err
 		}
 		if len(data) < headerSize {
 			return nil, fmt.Errorf("h265: %w: NAL unit at byte %d has %d of the %d bytes of its header",
@@ -107,7 +98,7 @@ func (reader *H265Reader) NextNAL() (*NAL, error) {
 			Data:             data,
 		}
 		sei := nal.NalUnitType == NalUnitTypePrefixSei || nal.NalUnitType == NalUnitTypeSuffixSei
-		if !sei || reader.includeSEI {
+		if !sei || reader.keepSEI {
 			return nal, nil
 		}
 	}

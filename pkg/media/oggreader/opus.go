@@ -111,14 +111,18 @@ func malformedHead(format string, args ...any) error {
 // OpusTags are the comments of a stream.
 // https://www.rfc-editor.org/rfc/rfc7845#section-5.2
 type OpusTags struct {
-	Vendor       string
+	// Vendor names what has encoded the stream.
+	Vendor string
+	// UserComments are in the order of the file, a name may come more than once.
 	UserComments []UserComment
 }
 
-// UserComment is one of them: Comment is its name, such as TITLE.
+// UserComment is a name and a value.
 type UserComment struct {
+	// Comment is the name, such as TITLE; case does not matter.
 	Comment string
-	Value   string
+	// Value is any text in UTF-8.
+	Value string
 }
 
 // ParseOpusTags reads the packet after the OpusHead. Bytes behind the comments

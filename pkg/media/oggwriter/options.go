@@ -31,18 +31,14 @@ type WriterTrackOption interface {
 	TrackOption
 }
 
-// OpusTags are the comments of a stream.
-// https://www.rfc-editor.org/rfc/rfc7845#section-5.2
-type OpusTags struct {
-	Vendor       string
-	UserComments []UserComment
-}
-
-// UserComment is one of them: Comment is its name, such as TITLE.
-type UserComment struct {
-	Comment string
-	Value   string
-}
+// What is written is what a reader of this module returns.
+type (
+	// OpusTags are the comments of a stream.
+	// https://www.rfc-editor.org/rfc/rfc7845#section-5.2
+	OpusTags = oggreader.OpusTags
+	// UserComment is one of them.
+	UserComment = oggreader.UserComment
+)
 
 // config is what the options have set.
 type config struct {
@@ -190,7 +186,7 @@ func (m mapping) check(channels int) error {
 func WithVendor(vendor string) WriterTrackOption {
 	return both(func(c *config) error {
 		tags := OpusTags{Vendor: vendor, UserComments: c.tags.UserComments}
-		if err := tags.check(); err != nil {
+		if err := checkTags(tags); err != nil {
 			return err
 		}
 		c.tags = tags
@@ -207,7 +203,7 @@ func WithUserComments(comments ...UserComment) WriterTrackOption {
 
 	return both(func(c *config) error {
 		tags := OpusTags{Vendor: c.tags.Vendor, UserComments: append(slices.Clone(c.tags.UserComments), comments...)}
-		if err := tags.check(); err != nil {
+		if err := checkTags(tags); err != nil {
 			return err
 		}
 		c.tags = tags
@@ -216,7 +212,7 @@ func WithUserComments(comments ...UserComment) WriterTrackOption {
 	})
 }
 
-func (t OpusTags) check() error {
+func checkTags(t OpusTags) error {
 	if !utf8.ValidString(t.Vendor) {
 		return invalid("vendor is not UTF-8")
 	}
