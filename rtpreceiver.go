@@ -291,13 +291,7 @@ func (r *RTPReceiver) Read(b []byte) (n int, a interceptor.Attributes, err error
 
 // ReadSimulcast is Read for the encoding with a RID; the empty one means the first.
 func (r *RTPReceiver) ReadSimulcast(b []byte, rid string) (n int, a interceptor.Attributes, err error) {
-	const op = "rtpreceiver read"
-	queue, err := r.reportsOf(op, rid)
-	if err != nil {
-		return 0, nil, err
-	}
-
-	return queue.read(context.Background(), op, b)
+	return reportsOf(r.reportsOf).read("rtpreceiver read", rid, b)
 }
 
 // ReadRTCP is Read, and parses.
@@ -316,16 +310,7 @@ func (r *RTPReceiver) ReadRTCPContext(ctx context.Context) ([]rtcp.Packet, inter
 }
 
 func (r *RTPReceiver) readRTCP(ctx context.Context, rid string) ([]rtcp.Packet, interceptor.Attributes, error) {
-	const op = "rtpreceiver read"
-	queue, err := r.reportsOf(op, rid)
-	if err != nil {
-		return nil, nil, err
-	}
-	if ctx == nil {
-		return nil, nil, refuse(op, ErrInvalidArgument, "nil context")
-	}
-
-	return queue.readPackets(ctx, op)
+	return reportsOf(r.reportsOf).readPackets(ctx, "rtpreceiver read", rid)
 }
 
 // SetReadDeadline ends what waits for RTCP, and will wait, at t. The zero time
@@ -334,12 +319,7 @@ func (r *RTPReceiver) SetReadDeadline(t time.Time) error { return r.SetReadDeadl
 
 // SetReadDeadlineSimulcast is SetReadDeadline for the encoding with a RID.
 func (r *RTPReceiver) SetReadDeadlineSimulcast(deadline time.Time, rid string) error {
-	queue, err := r.reportsOf("rtpreceiver set deadline", rid)
-	if err == nil {
-		queue.setDeadline(deadline)
-	}
-
-	return err
+	return reportsOf(r.reportsOf).setDeadline("rtpreceiver set deadline", rid, deadline)
 }
 
 // reportsOf is the queue of an encoding.

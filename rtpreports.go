@@ -283,3 +283,37 @@ func isNACK(packet []byte) bool {
 	return packet[0]&rtcpCount == rtcp.FormatTLN && rtcp.PacketType(packet[1]) == rtcp.TypeTransportSpecificFeedback &&
 		len(packet) > nackHeader
 }
+
+// reportsOf finds the queue of an encoding by its RID: what senders and receivers read
+// by is the same but for where their encodings are.
+type reportsOf func(op, rid string) (*reportQueue, error)
+
+func (find reportsOf) read(op, rid string, b []byte) (int, interceptor.Attributes, error) {
+	queue, err := find(op, rid)
+	if err != nil {
+		return 0, nil, err
+	}
+
+	return queue.read(context.Background(), op, b)
+}
+
+func (find reportsOf) readPackets(ctx context.Context, op, rid string) ([]rtcp.Packet, interceptor.Attributes, error) {
+	queue, err := find(op, rid)
+	if err != nil {
+		return nil, nil, err
+	}
+	if ctx == nil {
+		return nil, nil, refuse(op, ErrInvalidArgument, "nil context")
+	}
+
+	return queue.readPackets(ctx, op)
+}
+
+func (find reportsOf) setDeadline(op, rid string, t time.Time) error {
+	queue, err := find(op, rid)
+	if err == nil {
+		queue.setDeadline(t)
+	}
+
+	return err
+}

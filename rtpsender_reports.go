@@ -20,13 +20,7 @@ func (r *RTPSender) Read(b []byte) (n int, a interceptor.Attributes, err error) 
 
 // ReadSimulcast is Read for the encoding with a RID; the empty one means the first.
 func (r *RTPSender) ReadSimulcast(b []byte, rid string) (n int, a interceptor.Attributes, err error) {
-	const op = "rtpsender read"
-	queue, err := r.reportsOf(op, rid)
-	if err != nil {
-		return 0, nil, err
-	}
-
-	return queue.read(context.Background(), op, b)
+	return reportsOf(r.reportsOf).read("rtpsender read", rid, b)
 }
 
 // ReadRTCP is Read, and parses.
@@ -45,16 +39,7 @@ func (r *RTPSender) ReadRTCPContext(ctx context.Context) ([]rtcp.Packet, interce
 }
 
 func (r *RTPSender) readRTCP(ctx context.Context, rid string) ([]rtcp.Packet, interceptor.Attributes, error) {
-	const op = "rtpsender read"
-	queue, err := r.reportsOf(op, rid)
-	if err != nil {
-		return nil, nil, err
-	}
-	if ctx == nil {
-		return nil, nil, refuse(op, ErrInvalidArgument, "nil context")
-	}
-
-	return queue.readPackets(ctx, op)
+	return reportsOf(r.reportsOf).readPackets(ctx, "rtpsender read", rid)
 }
 
 // SetReadDeadline ends what waits for RTCP, and will wait, at t. The zero time
@@ -63,12 +48,7 @@ func (r *RTPSender) SetReadDeadline(t time.Time) error { return r.SetReadDeadlin
 
 // SetReadDeadlineSimulcast is SetReadDeadline for the encoding with a RID.
 func (r *RTPSender) SetReadDeadlineSimulcast(deadline time.Time, rid string) error {
-	queue, err := r.reportsOf("rtpsender set deadline", rid)
-	if err == nil {
-		queue.setDeadline(deadline)
-	}
-
-	return err
+	return reportsOf(r.reportsOf).setDeadline("rtpsender set deadline", rid, deadline)
 }
 
 // reportsOf is the queue of an encoding.

@@ -222,10 +222,10 @@ func TestSeveralTracks(t *testing.T) {
 	name := filepath.Join(t.TempDir(), "out.ogg")
 	file, err := os.Create(name)
 	require.NoError(t, err)
-	writer, err := NewWriter(file, WithChannelCount(1), WithVendor("test"), WithUserComments(UserComment{"TITLE", "all"}),
+	writer, err := NewWriter(file, WithChannelCount(1), WithVendor("test"), WithUserComments(UserComment{Comment: "TITLE", Value: "all"}),
 		WithSeekableOutput(file))
 	require.NoError(t, err)
-	first, err := writer.NewTrack(1, WithSerial(10), WithUserComments(UserComment{"ARTIST", "one"}))
+	first, err := writer.NewTrack(1, WithSerial(10), WithUserComments(UserComment{Comment: "ARTIST", Value: "one"}))
 	require.NoError(t, err)
 	second, err := writer.NewTrack(2, WithSerial(20), WithChannelCount(2), WithSampleRate(16_000), WithVendor("other"))
 	require.NoError(t, err)
@@ -364,15 +364,15 @@ func TestBadArguments(t *testing.T) {
 		WithSeekableOutput(nil),
 		WithChannelCount(6),
 		WithVendor("\xff"),
-		WithUserComments(UserComment{"", "x"}),
-		WithUserComments(UserComment{"A=", "x"}),
-		WithUserComments(UserComment{"A\n", "x"}),
-		WithUserComments(UserComment{"A", "\xff"}),
+		WithUserComments(UserComment{Comment: "", Value: "x"}),
+		WithUserComments(UserComment{Comment: "A=", Value: "x"}),
+		WithUserComments(UserComment{Comment: "A\n", Value: "x"}),
+		WithUserComments(UserComment{Comment: "A", Value: "\xff"}),
 	} {
 		_, err = NewWriter(&bytes.Buffer{}, option)
 		assert.ErrorIs(t, err, media.ErrInvalidArgument, "option %d", i)
 	}
-	_, err = NewWriter(&bytes.Buffer{}, WithUserComments(UserComment{"A", strings.Repeat("x", maxTags)}))
+	_, err = NewWriter(&bytes.Buffer{}, WithUserComments(UserComment{Comment: "A", Value: strings.Repeat("x", maxTags)}))
 	assert.ErrorIs(t, err, media.ErrTooLarge)
 	writer, err := NewWriter(&bytes.Buffer{})
 	require.NoError(t, err)
