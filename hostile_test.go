@@ -32,6 +32,7 @@ type hostilePeer struct {
 	seq       map[uint16]uint32 // next number of an ordered message on a stream
 	announced chan *sctp.Stream // on which the victim has opened a channel
 	nextGood  uint16
+	flooded   func(tsn uint32) []byte // the chunk that the last flood had for it
 
 	// bystander is a good channel that nobody attacks, with its other end.
 	bystander *DataChannel
