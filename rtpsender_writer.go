@@ -1,7 +1,6 @@
 package webrtc
 
 import (
-	"fmt"
 	"sync/atomic"
 
 	"github.com/pion/interceptor"
@@ -20,29 +19,20 @@ type trackWriter struct {
 	next      atomic.Pointer[interceptor.RTPWriter] // nil while the track is not bound
 }
 
-// maxCSRC is how many contributing sources a header has room for.
-// https://www.rfc-editor.org/rfc/rfc3550#section-5.1
-const maxCSRC = 15
-
 // WriteRTP sends a packet; see TrackLocalWriter.
 func (w *trackWriter) WriteRTP(header *rtp.Header, payload []byte) (int, error) {
 	const op = "rtpsender write"
 	if w.sender.stopped.Load() {
 		return 0, opError(op, w.sender.life.endCause())
 	}
-	next := w.next.Load()
-	switch {
-	case header == nil:
+	if header == nil {
 		return 0, refuse(op, ErrInvalidArgument, "nil header")
-	case header.Padding != (header.PaddingSize > 0): // marshalling would panic
-		return 0, refuse(op, ErrInvalidArgument, "padding %t of %d bytes", header.Padding, header.PaddingSize)
-	case len(header.CSRC) > maxCSRC:
-		return 0, refuse(op, ErrInvalidArgument, "%d contributing sources", len(header.CSRC))
 	}
-	// Interceptors need not know the limit.
-	if size := header.MarshalSize() + len(payload) + int(header.PaddingSize); size > srtpsession.MaxPacket {
-		return 0, opError(op, fmt.Errorf("%w: %d bytes", ErrMessageTooLarge, size))
+	// Here already: interceptors need not know what cannot be sent.
+	if _, err := srtpsession.Check(header, payload); err != nil {
+		return 0, opError(op, unsendable(err))
 	}
+	next := w.next.Load()
 	if next == nil || w.paused.Load() {
 		return 0, nil
 	}

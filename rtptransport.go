@@ -296,11 +296,20 @@ func (r *rtpTransport) sent(n int, err error) (int, error) {
 
 		return n, nil
 	}
-	if errors.Is(err, srtpsession.ErrTooLarge) {
-		return 0, fmt.Errorf("%w: %w: more than %d bytes", ErrMessageTooLarge, err, srtpsession.MaxPacket)
-	}
 
-	return 0, err
+	return 0, unsendable(err)
+}
+
+// unsendable gives what the session refuses the error that programs look for.
+func unsendable(err error) error {
+	switch {
+	case errors.Is(err, srtpsession.ErrTooLarge):
+		return fmt.Errorf("%w: %w: more than %d bytes", ErrMessageTooLarge, err, srtpsession.MaxPacket)
+	case errors.Is(err, srtpsession.ErrPadding), errors.Is(err, srtpsession.ErrTooManySources):
+		return fmt.Errorf("%w: %w", ErrInvalidArgument, err)
+	default:
+		return err
+	}
 }
 
 // claim asks the receivers for a stream, those first that were started first.

@@ -22,6 +22,22 @@ type outgoing struct {
 
 var outgoings = sync.Pool{New: func() any { return new(outgoing) }}
 
+// Check refuses what cannot be put on the wire, as WriteRTP does, and returns the
+// length of the packet in bytes.
+func Check(header *rtp.Header, payload []byte) (size int, err error) {
+	size = header.MarshalSize() + len(payload) + int(header.PaddingSize)
+	switch {
+	case len(header.CSRC) > maxSources:
+		return 0, ErrTooManySources
+	case header.Padding != (header.PaddingSize > 0): // marshalling would panic
+		return 0, ErrPadding
+	case size > MaxPacket:
+		return 0, ErrTooLarge
+	}
+
+	return size, nil
+}
+
 // WriteRTP protects a packet and writes it. It returns the length of the packet
 // before that, in bytes; beside an error only if the path has not taken it. header
 // and payload are not kept.
@@ -29,18 +45,12 @@ func (s *Session) WriteRTP(header *rtp.Header, payload []byte) (int, error) {
 	if err := s.endedWith(); err != nil {
 		return 0, err
 	}
-	switch {
-	case len(header.CSRC) > maxSources:
-		return 0, ErrTooManySources
-	case header.Padding != (header.PaddingSize > 0):
-		return 0, ErrPadding
+	size, err := Check(header, payload)
+	if err != nil {
+		return 0, err
 	}
 	o, _ := outgoings.Get().(*outgoing)
 	defer outgoings.Put(o)
-	size := header.MarshalSize() + len(payload) + int(header.PaddingSize)
-	if size > MaxPacket {
-		return 0, ErrTooLarge
-	}
 	n, err := header.MarshalTo(o.buf[:size])
 	if err != nil {
 		return 0, err
